@@ -1,0 +1,1 @@
+"""`webhooks` -> one topic per message type, without duplicates; see `streams.deliveries.app`."""
