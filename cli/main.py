@@ -7,7 +7,7 @@ import typer
 
 from cli import output
 from cli.broker import BrokerError
-from cli.commands import broker, signatures, topics
+from cli.commands import broker, service, signatures, topics, trigger
 from models.errors import Misconfigured
 
 USAGE = 2
@@ -20,6 +20,9 @@ app = typer.Typer(
     # A pretty traceback shows the values of variables: patients' data.
     pretty_exceptions_enable=False,
 )
+app.command("ingress")(service.ingress)
+app.command("worker")(service.worker)
+app.command("trigger")(trigger.trigger)
 app.add_typer(broker.app, name="broker")
 app.add_typer(topics.app, name="topics")
 app.command("sign")(signatures.sign)
