@@ -56,6 +56,9 @@ class Keeper:
         self._answer_timeout_s = answer_timeout_s
         self.gate = asyncio.Event()
         self.gate.set()
+        self._spooling = False
+        self._publishing = 0
+        self._settled = asyncio.Event()
 
     @property
     def path(self) -> Path:
@@ -72,15 +75,22 @@ class Keeper:
         deadline = asyncio.get_running_loop().time() + self._answer_timeout_s
         if not self.gate.is_set():
             await self._pass_gate()
-        if not self._behind and await self._published(delivery, envelope):
+        direct = self.path == "kafka"
+        if direct and await self._published(delivery, envelope):
+            self._spooling = False
             return "kafka"
         try:
             async with asyncio.timeout_at(deadline):
+                if not direct:
+                    await self._let_pass()
                 await self._spool.write(delivery)
         except (SpoolFull, SpoolFailed, TimeoutError) as error:
             telemetry.SPOOL_REFUSED(reason=_REASONS[type(error)])
             raise CannotKeep from None
         telemetry.SPOOLED()
+        if not self._spooling:
+            self._spooling = True
+            telemetry.SPOOL_IN_USE(reason=self._kafka.state)
         return "spool"
 
     @property
@@ -97,6 +107,7 @@ class Keeper:
 
     async def _published(self, delivery: Delivery, envelope: Envelope) -> bool:
         wanted = records(delivery, envelope, body_bytes_max=self._body_bytes_max)
+        self._publishing += 1
         try:
             await self._kafka.publish(wanted, timeout_s=self._publish_timeout_s)
         except Unavailable:
@@ -104,7 +115,16 @@ class Keeper:
         except NotPublished as error:
             telemetry.PUBLISH_UNKNOWN(error=str(error))
             return False
+        finally:
+            self._publishing -= 1
+            self._settled.set()
         return True
+
+    async def _let_pass(self) -> None:
+        """Wait for those who came before and have just learned that Kafka does not answer: they go first."""
+        while self._publishing:
+            self._settled.clear()
+            await self._settled.wait()
 
 
 _REASONS = {SpoolFull: "full", SpoolFailed: "failed", TimeoutError: "slow"}

@@ -39,7 +39,8 @@ class Session:
         self._topic = topic
         self.failed: str | None = None
         self._silent_since: float | None = None
-        self._sending: dict[object, float] = {}
+        # What is being sent, oldest first, and since when.
+        self._sending: dict[asyncio.Timeout, float] = {}
         self._acknowledged_at = monotonic()
 
     @property
@@ -67,11 +68,11 @@ class Session:
         Raises `NotPublished` when it has not within `timeout_s`, and `TooLarge` when it never will. Without a
         timeout this ends when the session does.
         """
-        token, started = object(), monotonic()
-        self._sending[token] = started
+        limit, started = asyncio.timeout(timeout_s), monotonic()
+        self._sending[limit] = started
         futures: list[asyncio.Future[object]] = []
         try:
-            async with asyncio.timeout(timeout_s):
+            async with limit:
                 for record in records:
                     futures.append(await self._send(record))  # noqa: PERF401 - what was sent before an error matters
                 for future in futures:
@@ -81,13 +82,13 @@ class Session:
             self.failed = "too_large" if futures else self.failed
             raise TooLarge from None
         except TimeoutError:
-            self._silent_since = self._silent_since or started
+            self._fall_silent(started)
             raise NotPublished("timeout") from None
         except (KafkaError, OSError) as error:
             self.failed = type(error).__name__
             raise NotPublished(self.failed) from None
         finally:
-            del self._sending[token]
+            del self._sending[limit]
             for future in futures:
                 _forget(future)
         self._silent_since, self._acknowledged_at = None, monotonic()
@@ -103,7 +104,7 @@ class Session:
         if answered:
             self._silent_since, self._acknowledged_at = None, monotonic()
         else:
-            self._silent_since = self._silent_since or started
+            self._fall_silent(started)
 
     async def stop(self, timeout_s: float) -> None:
         """Close the connections, in peace if that is possible within `timeout_s`."""
@@ -117,6 +118,7 @@ class Session:
     async def abandon(self) -> None:
         """End the session now: every send still waited for fails, and no task of it stays behind."""
         self.failed = self.failed or "abandoned"
+        self._give_up(list(self._sending))
         producer, client = self._producer, self._producer.client
         producer._closed = True  # noqa: SLF001 - `stop()` would wait for a flush that never comes
         sender = producer._sender.sender_task  # noqa: SLF001
@@ -130,7 +132,18 @@ class Session:
         waiting.cancel()
         # Cancelled once, the sender waits for its requests in flight; each further time, it gives one of them up.
         await _until(lambda: sender is None or sender.done() or not sender.cancel(), ABANDON_TIMEOUT_S)
-        producer._message_accumulator.fail_all(KafkaError("abandoned"))  # noqa: SLF001
+
+    def _fall_silent(self, since: float) -> None:
+        """Note that there was no answer, and let everybody who waits for one know, in the order they came."""
+        if self._silent_since is None:
+            self._silent_since = since
+            self._give_up([limit for limit in self._sending if limit.when() is not None])
+
+    def _give_up(self, limits: list[asyncio.Timeout]) -> None:
+        now = asyncio.get_running_loop().time()
+        for limit in limits:
+            if not limit.expired():
+                limit.reschedule(now)
 
     async def _send(self, record: Record) -> "asyncio.Future[object]":
         return await self._producer.send(  # type: ignore[no-any-return]
