@@ -1,7 +1,7 @@
 """Fails when something in Faust, mode or aiokafka changes that the engine overrides or relies on.
 
-Then: read the upstream change, run the broker tests and `python -m tests.faults.engine --full`, and write the table anew
-with `python tests/unit/engine/test_drift.py > tests/unit/engine/upstream.json`.
+Then: read the upstream change, run the broker tests and `python -m tests.faults.engine --full`, and write the table
+anew with `python tests/unit/engine/test_drift.py > tests/unit/engine/upstream.json`.
 """
 
 import hashlib
@@ -12,6 +12,8 @@ import json
 import sys
 from pathlib import Path
 
+import faust.streams
+import faust.transport.conductor
 import pytest
 
 TABLE = Path(__file__).with_name("upstream.json")
@@ -104,9 +106,6 @@ def test_the_table_lists_nothing_else():
 
 
 def test_faust_runs_on_its_compiled_extensions():
-    import faust.streams
-    import faust.transport.conductor
-
     # The pure Python stream acknowledges messages that it skips.
     assert faust.streams._CStreamIterator is not None
     assert faust.transport.conductor.ConductorHandler is not None
