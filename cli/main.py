@@ -7,7 +7,7 @@ import typer
 
 from cli import output
 from cli.broker import BrokerError
-from cli.commands import broker, demo, service, signatures, tail, topics, trigger
+from cli.commands import broker, demo, doctor, service, signatures, tail, topics, trigger
 from models.errors import Misconfigured
 
 USAGE = 2
@@ -28,6 +28,7 @@ app.command("trigger")(trigger.trigger)
 app.command("ingress")(service.ingress)
 app.command("worker")(service.worker)
 app.command("tail")(tail.tail)
+app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("run")(demo.run)
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from cli.broker import process, record, starting
 from cli.broker.errors import AlreadyRunning, PortTaken, Unreachable
-from cli.broker.readiness import answers
+from cli.broker.readiness import answers, somebody_listens
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -107,7 +107,8 @@ async def running(
 ) -> AsyncIterator[Broker]:
     """Have a Kafka for a while: the `given` one if it answers, else one of our own that ends with the block."""
     if given:
-        if not await answers(given):
+        # A given one may want credentials, so only its port is asked.
+        if not await somebody_listens(given):
             raise Unreachable(f"No Kafka answers at {given}.")
         yield Broker(bootstrap_servers=given, source="given")
         return
