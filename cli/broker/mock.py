@@ -27,7 +27,7 @@ class Mock:
             raise PortTaken("The mock broker chooses its own port; leave --port out, or install Java 17 and Maven.")
         say(
             "Neither Java with Maven nor Docker was found: this is librdkafka's mock of a Kafka, for trying out only. "
-            f"It keeps everything in memory, forgets the oldest records, and has {PARTITIONS} partitions in every topic."
+            f"It keeps all in memory, forgets the oldest records, and every topic has {PARTITIONS} partitions."
         )
         port_file = data_dir / "port"
         port_file.unlink(missing_ok=True)
