@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 # One that was interrupted while it was made has neither, and is made anew.
 HAS_INSTALLER := test -x $(BIN)/uv -o -x $(BIN)/pip
 # An environment that happens to be active is none of our business.
-unexport VIRTUAL_ENV
+unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
 
 .PHONY: help env demo run test lint types imports format bench clean
 
