@@ -57,7 +57,12 @@ def create(job: Job[Any] | LongJob, settings: EngineSettings) -> Worker:
         await producer.start()
         await engine.assigned(partitions)
 
+    async def leave(*_: Any, **__: Any) -> None:
+        await engine.revoked()
+        await producer.stop()
+
     app.tables.restore, app.tables.die = bring_back, end
+    app.on_before_shutdown.connect(leave)  # Faust has waited for the batches by then
     _agent(app, engine, settings)
     worker = Worker(app, engine, settings, restoration)
     _watch(worker, end)

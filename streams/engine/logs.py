@@ -66,8 +66,8 @@ async def log_reader(settings: EngineSettings) -> AsyncIterator[AIOKafkaConsumer
         request_timeout_ms=int(settings.request_timeout_s * 1000),
         **for_aiokafka(settings.security),
     )
-    await consumer.start()
     try:
+        await consumer.start()
         yield consumer
     finally:
         await consumer.stop()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import time
 from pathlib import Path
 
 from streams.engine.app import create, run
@@ -38,6 +39,16 @@ class Walk(Copy):
             assert (before or b"").count(b",") <= step
             text = b"%d.%d" % (record.offset, step)
             yield Step([Output(self.outputs[0], record.key, text)], {record.key: text})
+
+
+class Hang(Copy):
+    """Never comes to an end, and does not let the event loop turn when told to block."""
+
+    async def process(self, record, _reading):
+        if record.value == b"block":
+            time.sleep(3600)  # noqa: ASYNC251 - that is the fault
+        await asyncio.sleep(3600)
+        yield Step()
 
 
 class Fetch(Copy):
@@ -98,7 +109,7 @@ def main() -> None:
             "state_dir": Path(given["state_dir"]),
         }
     )
-    run(create({"copy": Copy, "walk": Walk, "fetch": Fetch}[job](prefix), settings))
+    run(create({"copy": Copy, "walk": Walk, "fetch": Fetch, "hang": Hang}[job](prefix), settings))
 
 
 if __name__ == "__main__":

@@ -178,6 +178,29 @@ async def test_long_work_does_not_hold_up_the_end(stage):
     assert await asyncio.wait_for(worker.wait(), 12) == 0
 
 
+@pytest.mark.parametrize(
+    ("value", "sentence"), [(b"block", "the event loop has not turned"), (b"wait", "nothing has moved")]
+)
+async def test_a_worker_that_is_stuck_is_ended(stage, value, sentence):
+    await stage.send(value)
+
+    worker = await stage.work("hang", stuck_timeout_s=4.0)
+
+    assert await asyncio.wait_for(worker.wait(), 40) == 70
+    assert sentence in stage.log()
+
+
+async def test_a_worker_that_is_told_to_stop_leaves_nothing_open(stage):
+    await stage.send(b"1")
+    worker = await stage.work("copy")
+    await stage.read("out", 1)
+
+    worker.send_signal(signal.SIGTERM)
+
+    assert await asyncio.wait_for(worker.wait(), 20) == 0
+    assert "Unclosed" not in stage.log()
+
+
 async def test_work_settled_out_of_order_survives_kills_and_is_written_once(stage):
     for partition in range(2):
         await stage.send(*(b"%d" % number for number in range(150)), partition=partition)
