@@ -69,7 +69,7 @@ class SpoolFile:
             "synchronous = FULL",  # a commit returns when its bytes are on the disk
             "wal_autocheckpoint = 0",  # `_fold` does it, where its errors are seen
             "cell_size_check = ON",
-            "secure_delete = OFF",  # overwriting what was removed would need as much room again; empty, the file shrinks
+            "secure_delete = OFF",  # overwriting what was removed needs as much room again
             "cache_size = -16384",
         ):
             self._sql.execute(f"PRAGMA {pragma}").fetchall()
