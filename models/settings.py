@@ -143,9 +143,15 @@ def load(kind: type[_Settings], **overrides: Any) -> _Settings:  # noqa: ANN401 
     try:
         return kind(**overrides)
     except ValidationError as error:
-        lines = [f"{_name(item['loc'])}: {item['msg']}" for item in error.errors(include_input=False)]
-        raise Misconfigured("; ".join(lines)) from None
+        lines = [_sentence(kind, item["loc"], item) for item in error.errors(include_input=False)]
+        raise Misconfigured(" ".join(lines)) from None
 
 
-def _name(location: tuple[int | str, ...]) -> str:
-    return str(location[0]).upper() if location else "settings"
+def _sentence(kind: type[BaseSettings], location: tuple[int | str, ...], item: Any) -> str:  # noqa: ANN401 - pydantic's
+    if not location:
+        return f"{item['msg']}."
+    name = str(location[0])
+    field = kind.model_fields.get(name)
+    if item["type"] == "missing" and field is not None:
+        return f"{name.upper()} is not set. {field.description}"
+    return f"{name.upper()}: {item['msg']}."
