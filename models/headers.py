@@ -3,6 +3,7 @@
 `ce_id` is derived from the input alone, so a record written twice says so itself.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 Headers = list[tuple[str, bytes]]
@@ -27,7 +28,7 @@ def cloud_event(*, ce_id: str, source: str, kind: str, time: str, content_type: 
     ]
 
 
-def value(headers: "Headers | tuple[tuple[str, bytes], ...]", name: str) -> str | None:
+def value(headers: Sequence[tuple[str, bytes]], name: str) -> str | None:
     """Return the last header called `name` as text, or None."""
     return next((raw.decode("utf-8", "replace") for key, raw in reversed(headers) if key == name), None)
 

@@ -112,8 +112,11 @@ class WorkerSettings(KafkaSettings):
     """What every stage of the worker needs."""
 
     state_dir: Path = Path("var/state")
+    deduplicate: bool = Field(
+        default=True, description="Switch off only against Metriport's sandbox, whose test events reuse a message id."
+    )
     worker_host: str = Field("127.0.0.1", description="Where each stage answers /live, /ready and /metrics.")
-    worker_port: int = Field(0, ge=0, le=65000, description="The first stage's port, the others follow; 0: none.")
+    worker_port: int = Field(8081, ge=0, le=65000, description="The first stage's port, the others follow; 0: none.")
     batch_records_max: int = Field(500, ge=1, le=10_000)
     fetch_bytes_max: int = Field(4 * 2**20, ge=2**16)
     commit_interval_s: float = Field(0.5, gt=0, le=60)

@@ -44,6 +44,8 @@ class PatientState(Record):
     bundles: OutcomeCounts = Field(default_factory=OutcomeCounts)
     encounters: list[Encounter] = Field(default_factory=list, description="Oldest first.")
     resources: dict[str, int] = Field(default_factory=dict, description="FHIR resources by type.")
+    rejected: int = Field(0, description="Resources of the last complete snapshot that were not valid.")
+    last_complete_snapshot: str | None = Field(None, description="`snapshotId` of the newest complete snapshot.")
     first_seen: str | None = None
     last_seen: str | None = None
 

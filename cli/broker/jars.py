@@ -125,7 +125,8 @@ class Jars:
 
 def _format_storage(jars: Path, configuration: Path, log: Path) -> None:
     cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    arguments = ["format", "--cluster-id", cluster_id, "--config", str(configuration), "--ignore-formatted"]
+    # One word each, joined by "=": an id may begin with a dash.
+    arguments = ["format", f"--cluster-id={cluster_id}", f"--config={configuration}", "--ignore-formatted"]
     with log.open("ab") as said:
         done = subprocess.run(  # noqa: S603 - the command is ours
             command(jars, "kafka.tools.StorageTool", *arguments),

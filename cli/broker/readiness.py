@@ -14,8 +14,7 @@ METADATA_TIMEOUT_MS = 5_000
 
 async def answers(bootstrap_servers: str) -> bool:
     """Say whether one of the servers gives metadata that names a broker."""
-    # The client logs each refused connection as an error; asking the port first keeps a slow start quiet.
-    if not any([await _listens(server) for server in bootstrap_servers.split(",")]):
+    if not await somebody_listens(bootstrap_servers):
         return False
     client = AIOKafkaClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=METADATA_TIMEOUT_MS)
     try:
@@ -25,6 +24,14 @@ async def answers(bootstrap_servers: str) -> bool:
         return False
     finally:
         await client.close()
+
+
+async def somebody_listens(bootstrap_servers: str) -> bool:
+    """Say whether a connection can be made to one of the servers.
+
+    Kafka's client logs each refused connection as an error; asking here first keeps it quiet.
+    """
+    return any([await _listens(server) for server in bootstrap_servers.split(",")])
 
 
 async def wait_for_metadata(bootstrap_servers: str, *, timeout_s: float, alive: Callable[[], bool]) -> bool:
