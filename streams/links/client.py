@@ -1,10 +1,9 @@
 """The HTTP client for links. It connects to public addresses only, and sends what the link says and nothing else."""
 
-import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import aiohttp
@@ -59,15 +58,11 @@ class Client:
         if not self._rules.allows(url):
             raise Failure("address_refused")
         trusted = self._rules.trusts(url)
-        try:
-            async with self._sessions[trusted].get(url, proxy=None if trusted else self._proxy) as response:
-                yield response
-        except aiohttp.ClientError as error:
-            raise _failure(error) from None
-        except TimeoutError:
-            raise Failure("timed_out") from None
-        except (OSError, ValueError, asyncio.IncompleteReadError):
-            raise Failure("unreachable") from None
+        request = self._sessions[trusted].get(url, proxy=None if trusted else self._proxy, allow_redirects=False)
+        with _translated():
+            response = await request
+        async with response:
+            yield response
 
     def _session(self, *, trusted: bool) -> aiohttp.ClientSession:
         guarded = not trusted and self._proxy is None
@@ -89,6 +84,29 @@ class Client:
             requote_redirect_url=False,
             trust_env=False,
         )
+
+
+async def blocks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Yield the body as it comes; raise `Failure` where it breaks off."""
+    while True:
+        with _translated():
+            block = await response.content.readany()
+        if not block:
+            return
+        yield block
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what goes wrong on the network into a `Failure` that quotes nothing."""
+    try:
+        yield
+    except aiohttp.ClientError as error:
+        raise _failure(error) from None
+    except TimeoutError:
+        raise Failure("timed_out") from None
+    except OSError:
+        raise Failure("unreachable") from None
 
 
 class AddressRefused(OSError):

@@ -36,6 +36,6 @@ def is_expired(failure: Failure, *, left_s: float) -> bool:
     return failure.expired or (failure.reason in EXPIRED and left_s <= 0)
 
 
-def wait_s(attempt: int, limits: FetchLimits) -> float:
-    """Return how long to wait after an attempt, before jitter."""
-    return min(limits.retry_wait_s * 2.0 ** min(attempt - 1, 30), limits.retry_wait_s_max)
+def may_differ(failure: Failure) -> bool:
+    """Tell whether another link to the same content may work where this one did not."""
+    return failure.reason in _OF_THE_BODY and not failure.expired

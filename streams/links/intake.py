@@ -23,6 +23,11 @@ class Intake:
         self.bytes = 0
 
     @property
+    def inflates(self) -> bool:
+        """Whether the body may be gzip, so that feeding takes long."""
+        return self._inflater is not None or (self._inflate and not self._started)
+
+    @property
     def sha256(self) -> str:
         """The hash, in hex, of what was given back so far."""
         return self._sha256.hexdigest()

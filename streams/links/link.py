@@ -29,6 +29,7 @@ Reason = Literal[
     "wrong_encoding",
     "wrong_content",
     "wrong_hash",
+    "unprocessable",
 ]
 
 
@@ -39,12 +40,16 @@ class Link(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: Literal["document", "bundle", "bulk-result"]
     urls: tuple[str, ...]  # the first is taken; the others lead to the same content
     key: str  # the patient's id, or the bulk job's
-    source: str  # `x-source` of the record it becomes
+    source: str  # the record it came with: `topic/partition/offset`
+    index: int  # its place among the links of that record
     order: int  # the place of its delivery among all of its partition
     deadline: datetime
     expects: Kind
     record: dict[str, Any]  # what is known of the record before anything is fetched
+    timestamp_ms: int = 0  # Kafka's, of the record it came with
     settled: "Settled | None" = None  # known without fetching
+    fetched: "Facts | None" = None  # a bulk result that is in the store, its rows not all published
+    rows_done: int = 0
 
     def __repr__(self) -> str:
         """Say which one it is, and nothing that was sent to us."""

@@ -21,7 +21,7 @@ class Source(NamedTuple):
     position: str
     ce_id: str
     order: int
-    timestamp: datetime
+    timestamp_ms: int
 
 
 class UnknownShape(Exception):
@@ -48,15 +48,17 @@ def links(kind: str, value: bytes, source: Source) -> list[Link]:
         raise UnknownShape from None
     common = {name: field for name, field in delivery.model_dump(by_alias=True).items() if name in _COMMON_ALIASES}
     key = delivery.request_id if kind == topics.BULK_PATIENT_CREATE else delivery.patient_id
-    sent = _moment(delivery.when) or _moment(delivery.received_at) or source.timestamp
+    sent = _moment(delivery.when) or _moment(delivery.received_at) or datetime.fromtimestamp(source.timestamp_ms / 1000, UTC)
     return [
         Link(
             id=f"{source.ce_id}/{found.kind}/{index}",
             kind=found.kind,
             urls=found.urls,
             key=key or "",
-            source=f"{source.position}/{index}",
+            source=source.position,
+            index=index,
             order=source.order,
+            timestamp_ms=source.timestamp_ms,
             deadline=deadline(found.urls[0] if found.urls else "", kind=kind, when=sent),
             expects=found.expects,
             record=common | found.record,
