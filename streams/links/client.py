@@ -150,8 +150,8 @@ def _failure(error: aiohttp.ClientError) -> Failure:
         return Failure("timed_out")
     if isinstance(error, aiohttp.ClientPayloadError):
         return Failure("truncated")
-    if isinstance(error, aiohttp.InvalidURL):
-        return Failure("bad_link")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return Failure("bad_answer")  # not HTTP, or more of it than it declared
     return Failure("unreachable")
 
 

@@ -6,7 +6,7 @@ from streams.links.link import Facts, Reason
 # An outage, ours or theirs: it passes, and until it does only the deadline counts.
 _OUTAGES = frozenset({"server_error", "unreachable", "timed_out"})
 # Seldom passes, but has been seen to: a link sent before its object was there, a connection cut.
-_DOUBTFUL = frozenset({"forbidden", "not_found", "truncated", "wrong_length", "too_slow", "wrong_hash"})
+_DOUBTFUL = frozenset({"forbidden", "not_found", "truncated", "bad_answer", "too_slow", "wrong_hash"})
 # Says nothing about what else leads to the same content.
 _OF_THE_BODY = frozenset({"forbidden", "not_found", "wrong_content", "wrong_encoding", "truncated", "too_inflated"})
 EXPIRED = frozenset({"forbidden", "not_found"})

@@ -25,7 +25,7 @@ Reason = Literal[
     "too_large",
     "too_inflated",
     "truncated",
-    "wrong_length",
+    "bad_answer",
     "wrong_encoding",
     "wrong_content",
     "wrong_hash",

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import stamina.instrumentation
 from tests.links.misbehaving import misbehaving
 from obstore.store import LocalStore
 
@@ -39,6 +40,14 @@ class Progress:
 
     def failed(self):
         self.failures += 1
+
+
+@pytest.fixture(autouse=True)
+def _no_retry_log():
+    # As in the stage: the events of the links stage say what is retried.
+    stamina.instrumentation.set_on_retry_hooks(())
+    yield
+    stamina.instrumentation.set_on_retry_hooks(None)
 
 
 @pytest.fixture
