@@ -7,7 +7,7 @@ from cli.broker.errors import BrokerError, DiskFull, JavaTooOld, PortTaken, Star
 LOG_BYTES_MAX = 1_000_000
 
 
-def why(log: Path, *, port: int, timeout_s: float) -> BrokerError:
+def why(log: Path, *, port: int | None, timeout_s: float) -> BrokerError:
     """Return the error that the end of the log tells of."""
     with log.open("rb") as said:
         text = said.read(LOG_BYTES_MAX).decode(errors="replace")

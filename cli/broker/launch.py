@@ -1,18 +1,18 @@
 """What a source of Kafka hands over: a command that becomes a broker."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """A command that becomes a broker which clients reach at 127.0.0.1 and `port`."""
+    """A command that becomes a broker on 127.0.0.1, at `port`, or at the one it writes into `port_file` by itself."""
 
     command: list[str]
-    port: int
-    environment: dict[str, str] = field(default_factory=dict)
+    port: int | None = None
+    port_file: Path | None = None
 
 
 class Source(Protocol):

@@ -26,7 +26,7 @@ class Process:
     launcher: subprocess.Popen[bytes] | None
 
 
-def spawn(command: list[str], *, tied: bool, lock: int, log: Path, environment: dict[str, str]) -> Process:
+def spawn(command: list[str], *, tied: bool, lock: int, log: Path) -> Process:
     """Start `command` with its output in `log`; it inherits and keeps `lock`."""
     with log.open("ab") as said:
         launcher = subprocess.Popen(  # noqa: S603 - the command is ours
@@ -35,7 +35,6 @@ def spawn(command: list[str], *, tied: bool, lock: int, log: Path, environment: 
             stdout=subprocess.PIPE,
             stderr=said,
             pass_fds=[lock],
-            env=os.environ | environment,
             # Ctrl-C goes to a terminal's whole group: the broker must outlive those who still use it.
             start_new_session=True,
         )

@@ -34,9 +34,8 @@ async def somebody_listens(bootstrap_servers: str) -> bool:
     return any([await _listens(server) for server in bootstrap_servers.split(",")])
 
 
-async def wait_for_metadata(bootstrap_servers: str, *, timeout_s: float, alive: Callable[[], bool]) -> bool:
-    """Wait until a client gets metadata; give up when the time is over or `alive` says that the process is not."""
-    deadline = time.monotonic() + timeout_s
+async def wait_for_metadata(bootstrap_servers: str, *, deadline: float, alive: Callable[[], bool]) -> bool:
+    """Wait until a client gets metadata; give up at `deadline` (monotonic), or when `alive` says no."""
     while time.monotonic() < deadline and alive():
         if await answers(bootstrap_servers):
             return True

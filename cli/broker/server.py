@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,14 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from cli.broker import diagnosis, ports, process, record, sources
-from cli.broker.errors import AlreadyRunning, DiskFull, PortTaken, StartFailed, Unreachable
-from cli.broker.launch import Launch
-from cli.broker.readiness import answers, wait_for_metadata
+from cli.broker import process, record, starting
+from cli.broker.errors import AlreadyRunning, PortTaken, Unreachable
+from cli.broker.readiness import answers
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
-DISK_FREE_BYTES_MIN = 256 * 1024 * 1024
 PORT_TRIES = 3
 
 State = Literal["running", "starting", "stopped", "killed", "silent"]
@@ -146,7 +143,7 @@ async def _found(data_dir: Path, say: Callable[[str], None]) -> Broker | None:
 async def _start_once(
     data_dir: Path, port: int | None, *, tied: bool, say: Callable[[str], None], timeout_s: float
 ) -> Broker:
-    data_dir = await asyncio.to_thread(_made, data_dir)
+    data_dir = await asyncio.to_thread(starting.made, data_dir)
     lock = record.take_lock(data_dir)
     if lock is None:
         found = await _found(data_dir, say)
@@ -155,79 +152,13 @@ async def _start_once(
         lock = record.take_lock(data_dir)
     if lock is None:
         raise AlreadyRunning(f"Another run is just starting a broker in {data_dir}.")
-    log = data_dir / "broker.log"
     try:
-        source, launch = await asyncio.to_thread(_prepared, data_dir, port, log, say)
-        started = process.spawn(launch.command, tied=tied, lock=lock, log=log, environment=launch.environment)
+        source, launch = await asyncio.to_thread(starting.prepared, data_dir, port, say)
+        started = process.spawn(launch.command, tied=tied, lock=lock, log=data_dir / starting.LOG)
     finally:
         # From here on only the broker itself holds the lock.
         os.close(lock)
-    broker = Broker(
-        bootstrap_servers=f"{ports.LOOPBACK}:{launch.port}",
-        source=source,
-        pid=started.pid,
-        data_dir=data_dir,
-        launcher=started.launcher,
+    servers = await starting.ready(data_dir, source, launch, started, timeout_s=timeout_s)
+    return Broker(
+        bootstrap_servers=servers, source=source, pid=started.pid, data_dir=data_dir, launcher=started.launcher
     )
-    if not await _ready(broker, started, timeout_s):
-        raise diagnosis.why(log, port=launch.port, timeout_s=timeout_s)
-    return broker
-
-
-def _made(data_dir: Path) -> Path:
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise StartFailed(f"The folder {data_dir} cannot be made: {problem.strerror}.") from None
-    return data_dir.absolute()
-
-
-def _prepared(data_dir: Path, port: int | None, log: Path, say: Callable[[str], None]) -> tuple[str, Launch]:
-    _check_room(data_dir)
-    if port is not None and not ports.is_free(port):
-        raise PortTaken(f"Port {port} is taken. Choose another with --port, or leave it out to get a free one.")
-    if record.read(data_dir):
-        say("The broker of an earlier run was killed; its data is kept, and checked by Kafka as it starts.")
-        record.remove(data_dir)
-    source = sources.best()
-    log.write_bytes(b"")
-    launch = source.prepare(data_dir, port, log, say)
-    say(f"Starting a Kafka of our own ({source.name}) at {ports.LOOPBACK}:{launch.port} ...")
-    return source.name, launch
-
-
-async def _ready(broker: Broker, started: process.Process, timeout_s: float) -> bool:
-    """Wait until the broker answers; one that does not, or that nobody waits for any more, is ended."""
-    assert broker.data_dir is not None
-    data_dir = broker.data_dir
-    ready = False
-    try:
-        record.write(
-            data_dir,
-            record.Record(
-                pid=started.pid,
-                launcher_pid=started.launcher_pid,
-                tied=started.launcher is not None,
-                source=broker.source,
-                bootstrap_servers=broker.bootstrap_servers,
-            ),
-        )
-        ready = await wait_for_metadata(
-            broker.bootstrap_servers, timeout_s=timeout_s, alive=lambda: record.is_locked(data_dir)
-        )
-    finally:
-        if not ready:
-            await process.end(data_dir, started.pid, timeout_s=0)
-            record.remove(data_dir)
-            if started.launcher is not None:
-                process.release(started.launcher)
-    return ready
-
-
-def _check_room(data_dir: Path) -> None:
-    free_bytes = shutil.disk_usage(data_dir).free
-    if free_bytes < DISK_FREE_BYTES_MIN:
-        raise DiskFull(
-            f"Only {free_bytes >> 20} MiB are free for {data_dir}; a broker needs {DISK_FREE_BYTES_MIN >> 20} MiB. "
-            "Make room or choose another folder with --data-dir."
-        )
