@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-
 from urllib.parse import quote
 
 from yarl import URL
@@ -52,9 +51,9 @@ def parse(url: str) -> URL | None:
         return None
     try:
         parsed = URL(quote(url, safe=_AS_GIVEN), encoded=True)
-        return parsed if parsed.absolute and parsed.raw_host and parsed.port is not None else None
     except ValueError:
         return None
+    return parsed if parsed.absolute and parsed.raw_host and parsed.port is not None else None
 
 
 def is_public(address: str) -> bool:

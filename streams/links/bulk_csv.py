@@ -28,6 +28,9 @@ _STATUSES: dict[str, RowStatus] = {
 }
 
 
+_Cuts = dict[int, tuple[str, ...] | None]  # cells by their number; None where there are several ways of one number
+
+
 class NotAResult(Exception):
     """The file does not begin like a bulk create result: none of its rows can be read."""
 
@@ -95,8 +98,8 @@ def _readings(line: bytes) -> dict[int, "_Reading | None"]:
     found: dict[int, _Reading | None] = {}
     for trailer in _trailers(text):
         for length, cells in _cuts(text[: trailer.start]).items():
-            unique = length not in found and cells is not None
-            found[length] = _Reading(trailer.patient_id, trailer.status, trailer.reason, cells) if unique else None
+            again = length in found
+            found[length] = None if again or cells is None else _Reading(*trailer[:3], cells)
     return found
 
 
@@ -131,7 +134,7 @@ def _reason(cell: str) -> str | None:
     return None if '"' in cell.replace('""', "") else cell.replace('""', '"')
 
 
-def _cuts(text: str) -> dict[int, tuple[str, ...] | None]:
+def _cuts(text: str) -> _Cuts:
     """Return the ways to cut the customer's cells by their number; None where there are several of one number."""
     if '"' not in text:
         cells = tuple(text.split(","))
@@ -141,7 +144,7 @@ def _cuts(text: str) -> dict[int, tuple[str, ...] | None]:
     if len(ends) > COLUMNS_MAX or sum(text.startswith('"', start) for start in starts) ** 2 > SPANS_MAX:
         return {}
     # Left to right: what is known up to each comma follows from what is known up to the commas before it.
-    known: list[dict[int, tuple[str, ...] | None]] = [{0: ()}] + [{} for _ in ends]
+    known: list[_Cuts] = [{0: ()}, *({} for _ in ends)]
     for first, start in enumerate(starts):
         for last in range(first, len(ends)) if text.startswith('"', start) else (first,):
             cell = _cell(text[start : ends[last]])
@@ -150,12 +153,10 @@ def _cuts(text: str) -> dict[int, tuple[str, ...] | None]:
     return known[-1]
 
 
-def _extend(
-    before: dict[int, tuple[str, ...] | None], after: dict[int, tuple[str, ...] | None], cell: str
-) -> None:
+def _extend(before: _Cuts, after: _Cuts, cell: str) -> None:
     for length, cells in before.items():
-        unique = cells is not None and length + 1 not in after
-        after[length + 1] = (*cells, cell) if unique and cells is not None else None
+        again = length + 1 in after
+        after[length + 1] = None if again or cells is None else (*cells, cell)
 
 
 def _cell(raw: str) -> str | None:

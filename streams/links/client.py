@@ -4,12 +4,11 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
-from yarl import URL
 
 from streams.links import address
 from streams.links.address import AddressRules
@@ -41,7 +40,7 @@ class Client:
         self._tls = tls
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
-    async def __aenter__(self) -> "Client":
+    async def __aenter__(self) -> Self:
         self._sessions = {trusted: self._session(trusted=trusted) for trusted in (False, True)}
         return self
 

@@ -1,4 +1,4 @@
-"""Whether a body is what it was said to be, judged by its first bytes. Only a contradiction counts: labels are sloppy."""
+"""Whether a body is what it was said to be, by its first bytes. Only a contradiction counts: labels are sloppy."""
 
 from typing import Literal
 

@@ -52,8 +52,8 @@ class Departures:
         leaving: list[Departure] = []
         for key in list(self._held):
             waited = [held for held in self._held[key].values() if now_s - held.at_s >= self._order_wait_s]
-            for held in sorted(waited, key=lambda held: (held.departure.link.order, held.departure.link.id)):
-                leaving.append(self._leave(held.departure.link))
+            waited.sort(key=lambda held: (held.departure.link.order, held.departure.link.id))
+            leaving.extend([self._leave(held.departure.link) for held in waited])
             leaving.extend(self._leaving(key))
         return leaving
 

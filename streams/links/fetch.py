@@ -24,7 +24,13 @@ from streams.links.link import Facts, Link, Outcome, Reason
 ERROR_BYTES = 4 * KIB  # how much of an error's body is looked at
 _OK = 200
 _SERVER_ERRORS = 500
-_STATUSES: dict[int, Reason] = {403: "forbidden", 404: "not_found", 408: "server_error", 410: "gone", 429: "server_error"}
+_STATUSES: dict[int, Reason] = {
+    403: "forbidden",
+    404: "not_found",
+    408: "server_error",
+    410: "gone",
+    429: "server_error",
+}
 # How S3 says that a link, or the key that signed it, has expired; whatever our clock says.
 _EXPIRED_WORDS = (b"Request has expired", b"ExpiredToken")
 _GZIP_ENCODINGS = frozenset({"gzip", "x-gzip"})

@@ -1,11 +1,15 @@
 """One link to fetch, and what came of it: the words between the work list, the fetchers and the records."""
 
+import hashlib
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from streams.links.content import Kind
+
+STATE_PREFIX = b"l/"
+_ID_BYTES_MAX = 512
 
 Reason = Literal[
     "no_link",
@@ -95,3 +99,9 @@ def encode(link: Link) -> bytes:
 def decode(value: bytes) -> Link:
     """Return a link as it was encoded."""
     return msgspec.json.decode(value, type=Link)
+
+
+def state_key(link: Link) -> bytes:
+    """Return the key of the link in the stage's table."""
+    name = link.id.encode()
+    return STATE_PREFIX + (name if len(name) <= _ID_BYTES_MAX else hashlib.sha256(name).hexdigest().encode())

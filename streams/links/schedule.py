@@ -61,7 +61,7 @@ class Schedule:
         self._running: dict[str, _Running] = {}
         self._queues: defaultdict[str, _Queue] = defaultdict(_Queue)
         # Tickets whose patient has no place left, by patient and host.
-        self._parked: defaultdict[str, defaultdict[str, list[Ticket]]] = defaultdict(lambda: defaultdict(list))
+        self._parked: dict[str, dict[str, list[Ticket]]] = {}
         self._lanes: Counter[Lane] = Counter()
         self._hosts: Counter[tuple[Lane, str]] = Counter()
         self._patients: Counter[str] = Counter()
@@ -96,7 +96,7 @@ class Schedule:
             if ticket.id not in self._waiting:
                 self._unpark(ticket.patient)
             elif self._patients[ticket.patient] >= self._limits.concurrency_per_patient:
-                heappush(self._parked[ticket.patient][ticket.host], ticket)
+                heappush(self._parked.setdefault(ticket.patient, {}).setdefault(ticket.host, []), ticket)
             else:
                 self._start(ticket)
                 return ticket
@@ -154,7 +154,7 @@ class Schedule:
 
     def _unpark(self, patient: str) -> None:
         """Line up one more of the patient's links per host: the first alone may be held up by its host."""
-        parked = self._parked.get(patient, {})
+        parked: dict[str, list[Ticket]] = self._parked.get(patient, {})
         for host in list(parked):
             self._queues[host].push(heappop(parked[host]))
             if not parked[host]:

@@ -48,7 +48,11 @@ def links(kind: str, value: bytes, source: Source) -> list[Link]:
         raise UnknownShape from None
     common = {name: field for name, field in delivery.model_dump(by_alias=True).items() if name in _COMMON_ALIASES}
     key = delivery.request_id if kind == topics.BULK_PATIENT_CREATE else delivery.patient_id
-    sent = _moment(delivery.when) or _moment(delivery.received_at) or datetime.fromtimestamp(source.timestamp_ms / 1000, UTC)
+    sent = (
+        _moment(delivery.when)
+        or _moment(delivery.received_at)
+        or datetime.fromtimestamp(source.timestamp_ms / 1000, UTC)
+    )
     return [
         Link(
             id=f"{source.ce_id}/{found.kind}/{index}",

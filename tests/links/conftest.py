@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import stamina.instrumentation
-from tests.links.misbehaving import misbehaving
 from obstore.store import LocalStore
 
 from streams.links.address import AddressRules
@@ -15,6 +14,7 @@ from streams.links.client import Client
 from streams.links.fetch import Fetcher
 from streams.links.limits import MIB, FetchLimits
 from streams.links.link import Link
+from tests.links.misbehaving import misbehaving
 
 LIMITS = FetchLimits(
     connect_timeout_s=1,

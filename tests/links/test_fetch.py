@@ -6,6 +6,7 @@ import os
 from base64 import b64encode
 
 import pytest
+
 from tests.links.misbehaving import good
 
 JSON = b'{"resourceType":"Bundle","entry":[]}'

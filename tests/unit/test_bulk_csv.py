@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from streams.links import bulk_csv
 
 ID = "01936b20-48f8-7d49-8bc6-50e0c4986011"
-HEADER = b"externalid,firstname,lastname,dob,gender,addressline1-1,city-1,state-1,zip-1,phone-1,metriportId,status,reason"
+HEADER = (
+    b"externalid,firstname,lastname,dob,gender,addressline1-1,city-1,state-1,zip-1,phone-1,metriportId,status,reason"
+)
 
 
 def written(cells, patient_id, status, reason):
@@ -91,7 +93,9 @@ def test_a_row_that_could_be_a_short_one_is_not_read_in_a_file_that_has_short_ro
     assert rows == [None, None]
 
 
-@pytest.mark.parametrize("line", [b"", b"<html>", b"a,b,c", b"metriportId,status,reason", b'"a",metriportId,status,reason'])
+@pytest.mark.parametrize(
+    "line", [b"", b"<html>", b"a,b,c", b"metriportId,status,reason", b'"a",metriportId,status,reason']
+)
 def test_a_file_without_metriports_header_is_not_a_result(line):
     with pytest.raises(bulk_csv.NotAResult):
         bulk_csv.header(line)
@@ -126,7 +130,10 @@ def test_a_full_row_comes_out_right_or_not_at_all(rows):
 @given(st.lists(ROWS, min_size=1, max_size=5), st.integers(1, 2))
 def test_among_short_rows_a_row_comes_out_right_or_not_at_all(rows, left):
     short = (["plain", "row"][:left], "", "waiting", "")
-    lines = [written(*short), *(written(cells[: len(cells) - index % 3], *rest) for index, (cells, *rest) in enumerate(rows))]
+    lines = [
+        written(*short),
+        *(written(cells[: len(cells) - index % 3], *rest) for index, (cells, *rest) in enumerate(rows)),
+    ]
 
     read = result(("a", "b", "c"), lines)
 
@@ -135,7 +142,11 @@ def test_among_short_rows_a_row_comes_out_right_or_not_at_all(rows, left):
         assert row is None or (index % 3 == 0 and list(row.columns.values()) == cells)
 
 
-@given(st.lists(st.tuples(st.lists(st.text(alphabet="ab; é", max_size=6), min_size=3, max_size=3), st.sampled_from(["", ID]))))
+@given(
+    st.lists(
+        st.tuples(st.lists(st.text(alphabet="ab; é", max_size=6), min_size=3, max_size=3), st.sampled_from(["", ID]))
+    )
+)
 def test_rows_without_commas_and_quotes_are_all_read(rows):
     lines = [written(cells, patient_id, "waiting", "") for cells, patient_id in rows]
 
