@@ -1,8 +1,8 @@
 """The `links` stage: deliveries with links -> `documents` · `bundles` · `bulk-patients` | `quarantine.links`.
 
 Key: the patient's id; the request id for bulk jobs. Delivery: each link's record is written once, with a `ce_id` made
-of its delivery's; after a crash links may be fetched again, and become the same record and the same blob. What fails is a
-record too, with its reason; where bytes came that are not what they should be, they are kept and the record is in
+of its delivery's; after a crash links may be fetched again, and become the same record and the same blob. What fails
+is a record too, with its reason; bytes that came and are not what they should be are kept aside, and the record is in
 `quarantine.links` as well.
 """
 

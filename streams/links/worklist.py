@@ -89,7 +89,7 @@ def _consolidated(delivery: records.ConsolidatedData) -> Iterator[_Found]:
     facts = {
         "kind": "consolidated",
         "filters": filters.model_dump(by_alias=True) if filters else None,
-        "complete": bool(filters) and not (filters.resources or filters.date_from or filters.date_to),
+        "complete": filters is not None and not (filters.resources or filters.date_from or filters.date_to),
     }
     asked = filters.conversion_type if filters and filters.conversion_type in FORMATS.values() else "json"
     if delivery.status == "failed":

@@ -225,8 +225,9 @@ def certificate(tmp_path_factory):
     """A certificate nobody vouches for."""
     folder = tmp_path_factory.mktemp("tls")
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-        + ["-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
+        "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out cert.pem",
+        cwd=folder,
+        shell=True,
         check=True,
         capture_output=True,
     )
