@@ -7,7 +7,7 @@ import typer
 
 from cli import output
 from cli.broker import BrokerError
-from cli.commands import broker, demo, service, signatures, topics, trigger
+from cli.commands import broker, demo, service, signatures, tail, topics, trigger
 from models.errors import Misconfigured
 
 USAGE = 2
@@ -20,9 +20,6 @@ app = typer.Typer(
     # A pretty traceback shows the values of variables: patients' data.
     pretty_exceptions_enable=False,
 )
-app.command("ingress")(service.ingress)
-app.command("worker")(service.worker)
-app.command("trigger")(trigger.trigger)
 app.add_typer(broker.app, name="broker")
 app.add_typer(topics.app, name="topics")
 app.command("sign")(signatures.sign)
@@ -30,6 +27,7 @@ app.command("verify")(signatures.verify)
 app.command("trigger")(trigger.trigger)
 app.command("ingress")(service.ingress)
 app.command("worker")(service.worker)
+app.command("tail")(tail.tail)
 app.command("demo")(demo.demo)
 app.command("run")(demo.run)
 
