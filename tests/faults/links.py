@@ -184,7 +184,12 @@ class Run:
                 {"id": f"good-{number}" if number is not None else f"bad-{first + place}", "url": url}
                 for place, (url, number) in enumerate(some)
             ]
-            record = {"messageId": f"m-{delivery}", "type": TOPIC, "patientId": f"p-{delivery % 50}", "documents": documents}
+            record = {
+                "messageId": f"m-{delivery}",
+                "type": TOPIC,
+                "patientId": f"p-{delivery % 50}",
+                "documents": documents,
+            }
             headers = [
                 ("ce_id", b"m-%d/0" % delivery),
                 ("x-source", f"{self.prefix}webhooks/0/{delivery}/0".encode()),
@@ -234,14 +239,12 @@ async def drill(drill: Drill, kafka: str, folder: Path) -> Report:
 async def _kill(run: Run, drill: Drill) -> None:
     chance = random.Random(drill.seed)
     for _ in range(drill.kills):
-        await asyncio.sleep(chance.uniform(4.0, 7.0))
+        await asyncio.sleep(chance.uniform(7.0, 10.0))
         await run.end(signal.SIGKILL)
         await run.start()
 
 
-async def _compare(
-    run: Run, drill: Drill, links: Links, sent: dict[str, float], begun: float, folder: Path
-) -> Report:
+async def _compare(run: Run, drill: Drill, links: Links, sent: dict[str, float], begun: float, folder: Path) -> Report:
     report, seen = Report(), dict[str, str]()
     expected = {f"good-{number}" for number in range(drill.good)}
     until = begun + drill.life_s + 60 + 12 * drill.kills
@@ -256,6 +259,7 @@ async def _compare(
                 break
     report.missing = len(expected - set(seen.values()))
     report.seconds = time.time() - begun
+    report.waits_s.sort()
     files = [path for path in (folder / "blobs").rglob("*") if path.is_file()]
     report.blobs = len({path.name for path in files if "sha256" in path.parts})
     report.left_over = [str(path) for path in files if "staging" in path.parts]
@@ -279,7 +283,7 @@ def _take(record: Any, report: Report, seen: dict[str, str], sent: dict[str, flo
 
 HANG = Drill(hanging=200, slow_hosts=20)
 ALONE = Drill()
-KILL = Drill(good=500, links_per_delivery=10, kills=10, life_s=600, serve_after_s=4.0)
+KILL = Drill(good=500, links_per_delivery=10, kills=10, life_s=600, serve_after_s=2.0)
 
 
 async def main(names: list[str]) -> None:
