@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -63,7 +63,7 @@ class Report:
         median = statistics.median(self.waits_s) if self.waits_s else float("nan")
         slowest = max(self.waits_s, default=float("nan"))
         return (
-            f"{dict(self.outcomes)} in {self.seconds:.1f} s; good ones: median wait {median:.2f} s, longest {slowest:.2f} s; "
+            f"{dict(self.outcomes)} in {self.seconds:.1f} s; median wait {median:.2f} s, longest {slowest:.2f} s; "
             f"missing {self.missing}, repeated {self.repeated}, wrong {self.wrong}, blobs {self.blobs}, "
             f"left over {self.left_over[:3]}"
         )
@@ -82,7 +82,7 @@ class Links:
         seed = hashlib.sha256(b"%d" % number).digest()
         return (seed * (self._drill.good_bytes // len(seed) + 1))[: self._drill.good_bytes]
 
-    async def __aenter__(self) -> "Links":
+    async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get("/good/{number}", self._good)
         app.router.add_get("/hang/{number}", self._hang)
@@ -266,7 +266,7 @@ async def _compare(run: Run, drill: Drill, links: Links, sent: dict[str, float],
     return report
 
 
-def _take(record: Any, report: Report, seen: dict[str, str], sent: dict[str, float], links: Links) -> None:  # noqa: ANN401
+def _take(record: Any, report: Report, seen: dict[str, str], sent: dict[str, float], links: Links) -> None:
     value = json.loads(record.value)
     ce_id = dict(record.headers)["ce_id"].decode()
     if ce_id in seen or value["documentId"] in seen.values():
