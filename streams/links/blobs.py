@@ -24,7 +24,7 @@ Shelf = Literal["sha256", "rejected/sha256"]
 
 # Object stores take parts of at least 5 MiB; a folder takes what comes.
 PART_BYTES = 8 * MIB
-LOCAL_PART_BYTES = MIB
+LOCAL_PART_BYTES = 2 * MIB
 PARTS_IN_FLIGHT_MAX = 2
 
 

@@ -5,7 +5,7 @@ import base64
 import binascii
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ import aiohttp
 import stamina
 
 from streams.links import content
+from streams.links.ahead import ahead
 from streams.links.blobs import Blobs, StoreUnavailable, Writing
 from streams.links.client import Client, blocks
 from streams.links.failure import Failure, is_expired, may_differ, may_retry
@@ -124,12 +125,9 @@ class Fetcher:
         """Take in the whole body; return what is wrong with it."""
         digest = _declared_digest(response.headers)
         try:
-            async for block in self._limited(response, progress):
-                if digest:
-                    digest[0].update(block)
-                async for piece in _pieces(intake, block):
-                    await writing.write(piece)
-            for piece in intake.end():
+            pieces = _pieces(intake, self._limited(response, progress), digest[0] if digest else None)
+            async for piece in ahead(pieces) if intake.inflates else pieces:
+                intake.take(piece)
                 await writing.write(piece)
         except Failure as failure:
             return failure
@@ -190,15 +188,19 @@ async def _facts(response: aiohttp.ClientResponse, intake: Intake, writing: Writ
     return Facts(intake.bytes, intake.sha256, blob, headers.get("ETag"), headers.get("Last-Modified"))
 
 
-async def _pieces(intake: Intake, block: bytes) -> AsyncIterator[bytes]:
-    """Yield what to store of `block`. Inflating takes long enough to need a thread; hashing alone does not."""
-    pieces = intake.feed(block)
-    while (piece := await _next(pieces, thread=intake.inflates)) is not None:
+async def _pieces(intake: Intake, blocks_: AsyncIterator[bytes], digest: Any) -> AsyncIterator[bytes]:  # noqa: ANN401
+    """Yield what to store of a body."""
+    async for block in blocks_:
+        if digest:
+            digest.update(block)
+        pieces = intake.feed(block)
+        # Inflating takes long enough to need a thread; handing a block through does not.
+        while (
+            piece := await asyncio.to_thread(next, pieces, None) if intake.inflates else next(pieces, None)
+        ) is not None:
+            yield piece
+    for piece in intake.end():
         yield piece
-
-
-async def _next(pieces: Iterator[bytes], *, thread: bool) -> bytes | None:
-    return await asyncio.to_thread(next, pieces, None) if thread else next(pieces, None)
 
 
 def _is_gzip(response: aiohttp.ClientResponse) -> bool:

@@ -9,7 +9,10 @@ from streams.links.limits import FetchLimits
 
 
 class Intake:
-    """Takes the blocks of one body as they came over the wire, gives back the pieces to store."""
+    """Takes the blocks of one body as they came over the wire, gives back the pieces to store.
+
+    Feeding and taking may go on in two threads: the next piece is inflated while the last one is hashed and stored.
+    """
 
     def __init__(self, limits: FetchLimits, *, inflate: bool) -> None:
         """`inflate`: gzip is only how the content travelled. Otherwise bytes that are gzip stay as they are."""
@@ -27,9 +30,16 @@ class Intake:
         """Whether the body may be gzip, so that feeding takes long."""
         return self._inflater is not None or (self._inflate and not self._started)
 
+    def take(self, piece: bytes) -> None:
+        """Count and hash a piece that is about to be stored."""
+        self.bytes += len(piece)
+        self._sha256.update(piece)
+        if len(self.head) < HEAD_BYTES:
+            self.head += piece[: HEAD_BYTES - len(self.head)]
+
     @property
     def sha256(self) -> str:
-        """The hash, in hex, of what was given back so far."""
+        """The hash, in hex, of what was taken so far."""
         return self._sha256.hexdigest()
 
     def feed(self, block: bytes) -> Iterator[bytes]:
@@ -40,13 +50,12 @@ class Intake:
             if len(self._start) < len(GZIP_MAGIC):
                 return
             block = self._begin()
-        for piece in self._inflater.feed(block) if self._inflater else (block,):
-            yield self._count(piece)
+        yield from self._inflater.feed(block) if self._inflater else (block,)
 
     def end(self) -> Iterator[bytes]:
         """Yield what is left once the body has ended; raise `CannotInflate` if gzip ended too early."""
         if not self._started and self._start:
-            yield self._count(self._begin())
+            yield self._begin()
         if self._inflater:
             self._inflater.end()
 
@@ -56,10 +65,3 @@ class Intake:
         if self._inflate and self._start.startswith(GZIP_MAGIC):
             self._inflater = Inflater(self._limits)
         return self._start
-
-    def _count(self, piece: bytes) -> bytes:
-        self.bytes += len(piece)
-        self._sha256.update(piece)
-        if len(self.head) < HEAD_BYTES:
-            self.head += piece[: HEAD_BYTES - len(self.head)]
-        return piece
