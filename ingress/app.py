@@ -35,28 +35,30 @@ def create_app(*, webhook: Webhook, health: Health) -> web.Application:
 @web.middleware
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every request in the same form, whatever became of it."""
-    response = await _answered(request, handler)
+    try:
+        response = await handler(request)
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - `_refused` tells them apart
+        response = _refused(error)
     if not request.content.is_eof():
         await _hang_up(request, response)
     return response
 
 
-async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except Refused as refused:
-        return _refusal(refused)
-    except web.HTTPException as error:
+def _refused(error: BaseException) -> web.Response:
+    """Return the answer to a request that ended in `error`; raise it again where nobody is left to hear."""
+    if isinstance(error, Refused):
+        return _refusal(error)
+    if isinstance(error, web.HTTPException):
         word = _WORDS.get(error.status, "bad_request")
         headers = HEADERS | ({"Allow": error.headers["Allow"]} if "Allow" in error.headers else {})
         return web.Response(status=error.status, body=orjson.dumps({"error": word}), headers=headers)
-    except asyncio.CancelledError:
+    if isinstance(error, asyncio.CancelledError):
         # The process ends and can wait no longer; the connection goes with it.
         telemetry.REFUSED(reason=CannotKeep.reason)
-        raise
-    except Exception as error:  # noqa: BLE001 - the border of the process: a mistake of ours must not say what came
-        telemetry.FATAL(sentence="a request ended in an error nobody foresaw", error=type(error).__name__)
-        return _refusal(CannotKeep())
+        raise error
+    # The border of the process: a mistake of ours must not say what came.
+    telemetry.FATAL(sentence="a request ended in an error nobody foresaw", error=type(error).__name__)
+    return _refusal(CannotKeep())
 
 
 def _refusal(refused: Refused) -> web.Response:

@@ -81,6 +81,8 @@ def _moment(when: str | None) -> str | None:
         return None
     try:
         moment = datetime.fromisoformat(when)
+        if len(when) == len("2025-10-30T12:00:00.123Z") and when[4::3][:2] == "--" and when[19::4] == ".Z":
+            return when  # Metriport's notation is ours
         return headers.timestamp(moment) if moment.tzinfo else None
     except (ValueError, OverflowError):  # not a date; or one so early that no zone can move it
         return None
