@@ -102,7 +102,8 @@ class Session:
         futures: list[asyncio.Future[object]] = []
         try:
             for record in records:
-                futures.append(await self._send(record))  # noqa: PERF401 - what was sent before an error matters
+                sent = await self._producer.send(self._topic, record.value, record.key, headers=record.headers)
+                futures.append(sent)
             for future in futures:
                 await future
         except MessageSizeTooLargeError:
@@ -182,11 +183,6 @@ class Session:
             self._fall_silent(oldest.started)
             oldest.give_up()
         self._clock = asyncio.get_running_loop().call_later(TICK_S, self._tick)
-
-    async def _send(self, record: Record) -> "asyncio.Future[object]":
-        return await self._producer.send(  # type: ignore[no-any-return]
-            self._topic, record.value, record.key, headers=record.headers
-        )
 
 
 async def _until(done: Callable[[], bool], timeout_s: float) -> None:

@@ -1,4 +1,4 @@
-"""Freeze the broker, kill it and bring it back while deliveries come in at a steady rate: the sender must not notice."""
+"""Freeze the broker, kill it and bring it back under a steady rate of deliveries: the sender must not notice."""
 
 import asyncio
 import contextlib

@@ -33,7 +33,7 @@ class Drill:
     lanes: int = 16
     kills: int = 20
     freezes: int = 4
-    pause_s: float = 3.0
+    pause_s: float = 2.0
     seed: int = 1
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 
+from models import headers
 from tests.faults.sender import Answer
 
 
@@ -15,10 +16,11 @@ def compare(answers: list[Answer], kept: list) -> dict[str, int]:
         if not post.poison and b'},{"patientId"' not in post.body:
             order[post.lane].append(post.body)
     wanted = {post.body for post in acknowledged}
+    copies = Counter((record.value, headers.value(record.headers, headers.PATIENT_INDEX)) for record in kept)
     return {
         "acknowledged": len(acknowledged),
         "kept": len(kept),
-        "kept_more_than_once": sum(count - 1 for count in Counter(record.value for record in kept).values()),
+        "kept_more_than_once": sum(count - 1 for count in copies.values()),
         "acknowledged_and_lost": sum(body not in places for body in wanted),
         "patients_out_of_order": sum(_jumps(bodies, places) for bodies in order.values()),
     }
