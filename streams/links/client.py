@@ -15,7 +15,7 @@ from streams.links.address import AddressRules
 from streams.links.failure import Failure
 from streams.links.limits import KIB, FetchLimits
 
-READ_BYTES = 256 * KIB
+READ_BYTES = 512 * KIB
 # Bytes are hashed and counted as they are on the wire, so nobody on the way shall change them.
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "metriport-streams"}
 

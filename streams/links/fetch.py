@@ -22,6 +22,7 @@ from streams.links.intake import Intake
 from streams.links.limits import KIB, FetchLimits
 from streams.links.link import Facts, Link, Outcome, Reason
 
+LARGE_BYTES = 256 * KIB  # from here on it pays to receive, hash and store at the same time
 ERROR_BYTES = 4 * KIB  # how much of an error's body is looked at
 _OK = 200
 _SERVER_ERRORS = 500
@@ -126,9 +127,9 @@ class Fetcher:
         digest = _declared_digest(response.headers)
         try:
             pieces = _pieces(intake, self._limited(response, progress), digest[0] if digest else None)
-            async for piece in ahead(pieces) if intake.inflates else pieces:
-                intake.take(piece)
-                await writing.write(piece)
+            large = intake.inflates or (response.content_length or LARGE_BYTES) >= LARGE_BYTES
+            async for piece in ahead(pieces) if large else pieces:
+                await _store(intake, writing, piece)
         except Failure as failure:
             return failure
         except CannotInflate:
@@ -201,6 +202,14 @@ async def _pieces(intake: Intake, blocks_: AsyncIterator[bytes], digest: Any) ->
             yield piece
     for piece in intake.end():
         yield piece
+
+
+async def _store(intake: Intake, writing: Writing, piece: bytes) -> None:
+    if len(piece) < LARGE_BYTES:
+        intake.take(piece)
+        await writing.write(piece)
+    else:
+        await asyncio.gather(asyncio.to_thread(intake.take, piece), writing.write(piece))
 
 
 def _is_gzip(response: aiohttp.ClientResponse) -> bool:

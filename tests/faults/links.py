@@ -87,10 +87,10 @@ class Links:
         app.router.add_get("/good/{number}", self._good)
         app.router.add_get("/hang/{number}", self._hang)
         app.router.add_get("/slow/{number}", self._slow)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         for _ in range(1 + self._drill.slow_hosts):
-            site = web.TCPSite(self._runner, "127.0.0.1", 0, shutdown_timeout=0.1)
+            site = web.TCPSite(self._runner, "127.0.0.1", 0)
             await site.start()
         self.origins = [f"http://127.0.0.1:{address[1]}" for address in self._runner.addresses]
         return self
