@@ -1,0 +1,79 @@
+"""fhir.resources as we use it: FHIR 4.0.1 resources, checked with the 4.3.0 (R4B) classes, one at a time.
+
+The library raises far more than `ValidationError` on bad input, so nothing here lets an exception out but `Unlisted`.
+"""
+
+import importlib
+import importlib.metadata
+from collections.abc import Mapping
+from typing import Any
+
+FHIR_VERSION = "4.0.1"
+ID_CHARS_MAX = 64
+
+# In R4, gone or changed in R4B: the library has no class that could judge them.
+R4_ONLY_TYPES = frozenset(
+    """EffectEvidenceSynthesis Evidence EvidenceVariable MedicinalProduct MedicinalProductAuthorization
+    MedicinalProductContraindication MedicinalProductIndication MedicinalProductIngredient MedicinalProductInteraction
+    MedicinalProductManufactured MedicinalProductPackaged MedicinalProductPharmaceutical
+    MedicinalProductUndesirableEffect RiskEvidenceSynthesis SubstanceNucleicAcid SubstancePolymer SubstanceProtein
+    SubstanceReferenceInformation SubstanceSourceMaterial SubstanceSpecification""".split()
+)
+# In R4B only: a sender of R4 does not have them.
+_R4B_ONLY_TYPES = frozenset(
+    """AdministrableProductDefinition Citation ClinicalUseDefinition EvidenceReport Ingredient
+    ManufacturedItemDefinition MedicinalProductDefinition NutritionProduct PackagedProductDefinition
+    RegulatedAuthorization SubscriptionStatus SubscriptionTopic SubstanceDefinition""".split()
+)
+_ABSTRACT_TYPES = frozenset({"Resource", "DomainResource"})
+
+
+class Library:
+    """The resource classes by type name, imported once with the least memory."""
+
+    def __init__(self) -> None:
+        _prepare()
+        self._classes = _classes()
+
+    @property
+    def classes(self) -> Mapping[str, Any]:
+        """The class of each resource type that can be checked."""
+        return self._classes
+
+    def failure(self, resource: Mapping[str, Any]) -> Exception | None:
+        """Return why the library refuses `resource`, or None if it takes it. The exception carries patient data."""
+        try:
+            self._classes[resource["resourceType"]].model_validate(resource)
+        except Exception as error:  # noqa: BLE001 - KeyError, AttributeError, RecursionError: all mean "refused"
+            return error
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that decide a verdict."""
+    return {name: importlib.metadata.version(name) for name in ("fhir.resources", "fhir-core", "pydantic")}
+
+
+def _prepare() -> None:
+    """Set what must be set before the first class is defined."""
+    constraints: Any = importlib.import_module("fhir_core.constraints")
+    constraints.TYPES_ID_MAX_LENGTH = ID_CHARS_MAX
+    model: Any = importlib.import_module("fhir_core.fhirabstractmodel").FHIRAbstractModel
+    # Half the memory and half the start, same verdicts: nested classes are built when data first needs them.
+    model.set_global_model_config(defer_build=True)
+
+
+def _classes() -> dict[str, Any]:
+    importlib.import_module("fhir.resources.R4B.fhirtypes")
+    paths: dict[str, str] = importlib.import_module("fhir_core.constraints").FHIR_TYPES_MAPS
+    found: dict[str, Any] = {}
+    for path in paths.values():
+        module, _, name = path.rpartition(".")
+        if ".R4B." not in path or name in _ABSTRACT_TYPES or name in _R4B_ONLY_TYPES or name in R4_ONLY_TYPES:
+            continue
+        # A resource's module is called like the resource; backbone elements and data types share or lack that.
+        if module.rpartition(".")[2] == name.lower():
+            cls: Any = getattr(importlib.import_module(module), name)
+            if cls.has_resource_base():
+                found[name] = cls
+    return found
