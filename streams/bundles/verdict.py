@@ -19,7 +19,6 @@ Level = Literal["off", "structure", "lint"]
 Finding = Literal["accepted", "flagged", "rejected", "unchecked"]
 Check = Callable[[object], object]
 
-UNKNOWN_TYPE = "unknown"
 _SHIMMED = b'"_value'
 
 
@@ -83,7 +82,7 @@ class Checker:
     def verdict(self, raw: bytes) -> tuple[Verdict, Any]:
         """Return the verdict on `raw`, and the parsed resource unless it is rejected."""
         if (limit := exceeded(raw, self._limits)) is not None:
-            return Verdict("rejected", "structure", (wrong.of_limit(UNKNOWN_TYPE, limit),)), None
+            return Verdict("rejected", "structure", (wrong.of_limit("Resource", limit),)), None
         try:
             resource = orjson.loads(raw)
         except ValueError:
