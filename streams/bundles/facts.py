@@ -3,6 +3,7 @@
 Read with msgspec, which passes over all other members without building them.
 """
 
+import re
 from hashlib import blake2b
 from typing import Any
 
@@ -12,6 +13,10 @@ import orjson
 from streams.bundles.content import DERIVED_FROM_URL
 
 MATCH_BYTES = 8
+UNKNOWN_TYPE = "Unknown"
+_TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}\Z")
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}\Z")
+_DERIVED_FROM = DERIVED_FROM_URL.encode()
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
@@ -66,24 +71,22 @@ def facts(raw: bytes) -> Facts:
     """Return the facts of one resource; as few as can be had if it is not what it should be. Never raises."""
     try:
         resource = _RESOURCE.decode(raw)
-        aliases = _aliases(resource) if DERIVED_FROM_BYTES in raw else ()
+        aliases = _aliases(resource) if _DERIVED_FROM in raw else ()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _few_facts(raw)
-    return Facts(resource.resourceType, resource.id, aliases, _match(resource))
-
-
-DERIVED_FROM_BYTES = DERIVED_FROM_URL.encode()
+    return Facts(_type(resource.resourceType), _id(resource.id), aliases, _match(resource))
 
 
 def _aliases(resource: _Resource) -> tuple[str, ...]:
     """Return the ids of the resources that were folded into this one."""
     prefix = f"{resource.resourceType}/"
     return tuple(
-        extension.valueRelatedArtifact.display.removeprefix(prefix)
+        alias
         for extension in _EXTENSIONS.decode(resource.extension)
         if extension.url == DERIVED_FROM_URL
         and extension.valueRelatedArtifact is not None
         and extension.valueRelatedArtifact.display.startswith(prefix)
+        and (alias := _id(extension.valueRelatedArtifact.display.removeprefix(prefix)))
     )
 
 
@@ -120,10 +123,16 @@ def _few_facts(raw: bytes) -> Facts:
     try:
         resource: Any = orjson.loads(raw)
     except ValueError:
-        return Facts("")
+        return Facts(UNKNOWN_TYPE)
     if not isinstance(resource, dict):
-        return Facts("")
-    resource_type, resource_id = resource.get("resourceType"), resource.get("id")
-    return Facts(
-        resource_type if isinstance(resource_type, str) else "", resource_id if isinstance(resource_id, str) else ""
-    )
+        return Facts(UNKNOWN_TYPE)
+    return Facts(_type(resource.get("resourceType")), _id(resource.get("id")))
+
+
+def _type(value: object) -> str:
+    """Return a type's name; nothing that only stands in its place goes into a key or a header."""
+    return value if isinstance(value, str) and _TYPE.match(value) else UNKNOWN_TYPE
+
+
+def _id(value: object) -> str:
+    return value if isinstance(value, str) and _ID.match(value) else ""

@@ -1,0 +1,172 @@
+"""What is known of a patient's resources: one short entry each, kept in shards that fit a state record.
+
+A manifest is loaded, changed in memory by one snapshot, and written back: the head always, a shard only if it changed.
+Applying one snapshot twice leaves what applying it once leaves.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from zlib import crc32
+
+import msgspec
+
+FORMAT = 1
+SHARD_ENTRIES = 2048  # about 150 bytes each, some with many ids: far below the 800 kB a state record may have
+IDS_MAX = 32
+
+
+class Scope(msgspec.Struct, array_like=True):
+    """One source of snapshots: the consolidated record, or one encounter. Times are Metriport's `when`, in ms."""
+
+    name: str
+    when_ms: int = 0
+    complete_when_ms: int = 0
+    snapshot_id: str = ""
+
+
+class Entry(msgspec.Struct, array_like=True):
+    """One resource.
+
+    `ids[0]` is the id it has now, the others it had or was merged from. Version 0: never accepted. No scopes: gone, kept so
+    that its version goes on should it come back. `rejected` is the hash of the newest bytes that were refused.
+    """
+
+    type: str
+    identity: str
+    ids: list[str]
+    raw: bytes
+    content: bytes = b""
+    match: bytes = b""
+    version: int = 0
+    when_ms: int = 0
+    scopes: list[int] = msgspec.field(default_factory=list)
+    missing: int = 0
+    missing_since_ms: int = 0
+    missing_when_ms: int = 0
+    rejected: bytes = b""
+
+    @property
+    def published(self) -> bool:
+        """Whether `fhir.state` has this resource."""
+        return bool(self.version and self.scopes)
+
+    def add_ids(self, ids: Iterable[str]) -> None:
+        """Remember more ids, the newest first, not more than the limit."""
+        self.ids = list(dict.fromkeys([*ids, *self.ids]))[:IDS_MAX]
+
+
+class Head(msgspec.Struct, array_like=True):
+    """What is needed to read the rest."""
+
+    format: int = FORMAT
+    shards: int = 1
+    validator: str = ""
+    scopes: list[Scope] = msgspec.field(default_factory=list)
+
+
+class Manifest:
+    """A patient's entries, with the ways to find one."""
+
+    def __init__(self, patient: str, head: Head, entries: Iterable[Entry]) -> None:
+        self.patient = patient
+        self.head = head
+        self._entries = {(entry.type, entry.identity): entry for entry in entries}
+        self._changed: set[int] = set()
+        self.by_raw: dict[bytes, Entry] = {}
+        self.by_id: dict[tuple[str, str], Entry] = {}
+        for entry in self._entries.values():
+            self._index(entry)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def get(self, resource_type: str, identity: str) -> Entry | None:
+        """Return the entry of one identity."""
+        return self._entries.get((resource_type, identity))
+
+    def put(self, entry: Entry) -> None:
+        """Add `entry`, or note that it changed."""
+        self._entries[entry.type, entry.identity] = entry
+        self._index(entry)
+        self._changed.add(self._shard(entry))
+
+    def remove(self, entry: Entry) -> None:
+        """Forget `entry`."""
+        self._entries.pop((entry.type, entry.identity), None)
+        for index, keys in ((self.by_id, [(entry.type, known) for known in entry.ids]),):
+            for key in keys:
+                if index.get(key) is entry:
+                    del index[key]
+        self._changed.add(self._shard(entry))
+
+    def scope(self, name: str) -> int:
+        """Return the number of a scope, new or known."""
+        for number, scope in enumerate(self.head.scopes):
+            if scope.name == name:
+                return number
+        self.head.scopes.append(Scope(name))
+        return len(self.head.scopes) - 1
+
+    def changes(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """Yield what must be written, the head last: keys and values of the state."""
+        wanted = _shards(len(self._entries))
+        if wanted > self.head.shards:
+            self.head.shards = wanted
+            self._changed = set(range(wanted))
+        shards: defaultdict[int, list[Entry]] = defaultdict(list)
+        for entry in self._entries.values():
+            if (number := self._shard(entry)) in self._changed:
+                shards[number].append(entry)
+        for number in sorted(self._changed):
+            yield shard_key(self.patient, number), msgspec.msgpack.encode(shards[number]) if shards[number] else None
+        yield head_key(self.patient), msgspec.msgpack.encode(self.head)
+
+    def _index(self, entry: Entry) -> None:
+        if entry.raw:
+            self.by_raw[entry.raw] = entry
+        if entry.rejected:
+            self.by_raw[entry.rejected] = entry
+        for known in entry.ids:
+            self.by_id.setdefault((entry.type, known), entry)
+
+    def _shard(self, entry: Entry) -> int:
+        return crc32(f"{entry.type}/{entry.identity}".encode()) % self.head.shards
+
+
+def head_key(patient: str) -> bytes:
+    """Return the state key of a patient's manifest."""
+    return f"manifest/{patient}".encode()
+
+
+def shard_key(patient: str, number: int) -> bytes:
+    """Return the state key of one shard of it."""
+    return f"manifest/{patient}/{number}".encode()
+
+
+def read_head(value: bytes | None) -> Head:
+    """Return the head kept as `value`; an empty one for a patient not seen before."""
+    return _HEAD.decode(value) if value else Head()
+
+
+def shard_keys(patient: str, head: Head) -> list[bytes]:
+    """Return the state keys of all shards."""
+    return [shard_key(patient, number) for number in range(head.shards)]
+
+
+def read_shard(value: bytes | None) -> list[Entry]:
+    """Return the entries kept as `value`."""
+    return _SHARD.decode(value) if value else []
+
+
+_HEAD = msgspec.msgpack.Decoder(Head)
+_SHARD = msgspec.msgpack.Decoder(list[Entry])
+
+
+def _shards(entries: int) -> int:
+    wanted = 1
+    while wanted * SHARD_ENTRIES < entries:
+        wanted *= 2
+    return wanted
