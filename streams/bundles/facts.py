@@ -11,10 +11,10 @@ import msgspec
 import orjson
 
 from streams.bundles.content import DERIVED_FROM_URL
+from streams.bundles.resource_types import R4_TYPES
 
 MATCH_BYTES = 8
 UNKNOWN_TYPE = "Unknown"
-_TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}\Z")
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}\Z")
 _DERIVED_FROM = DERIVED_FROM_URL.encode()
 
@@ -131,7 +131,7 @@ def _few_facts(raw: bytes) -> Facts:
 
 def _type(value: object) -> str:
     """Return a type's name; nothing that only stands in its place goes into a key or a header."""
-    return value if isinstance(value, str) and _TYPE.match(value) else UNKNOWN_TYPE
+    return value if isinstance(value, str) and value in R4_TYPES else UNKNOWN_TYPE
 
 
 def _id(value: object) -> str:

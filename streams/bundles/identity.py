@@ -109,25 +109,5 @@ class Identities:
         row.identity = identity
 
 
-def references(manifest: Manifest, rows: Iterable[Row]) -> dict[str, str]:
-    """Return what references become: `Type/id`, as written in a bundle, to `Type/identity`, where the two differ."""
-    found: dict[str, str] = {}
-    for entry in manifest:
-        for known in entry.ids:
-            _add(found, entry.type, known, entry.identity)
-    for row in rows:
-        for known in (*row.aliases, row.id):
-            _add(found, row.type, known, row.identity)
-    return found
-
-
-def _add(found: dict[str, str], resource_type: str, known: str, identity: str) -> None:
-    if known:
-        target = f"{resource_type}/{identity}"
-        if known != identity:
-            found[f"{resource_type}/{known}"] = target
-        found[f"urn:uuid:{known}"] = target
-
-
 def _name(row: Row) -> tuple[str, str]:
     return row.type, row.id

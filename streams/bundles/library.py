@@ -8,24 +8,10 @@ import importlib.metadata
 from collections.abc import Mapping
 from typing import Any
 
+from streams.bundles.resource_types import R4_ONLY_TYPES, R4_TYPES
+
 FHIR_VERSION = "4.0.1"
 ID_CHARS_MAX = 64
-
-# In R4, gone or changed in R4B: the library has no class that could judge them.
-R4_ONLY_TYPES = frozenset(
-    """EffectEvidenceSynthesis Evidence EvidenceVariable MedicinalProduct MedicinalProductAuthorization
-    MedicinalProductContraindication MedicinalProductIndication MedicinalProductIngredient MedicinalProductInteraction
-    MedicinalProductManufactured MedicinalProductPackaged MedicinalProductPharmaceutical
-    MedicinalProductUndesirableEffect RiskEvidenceSynthesis SubstanceNucleicAcid SubstancePolymer SubstanceProtein
-    SubstanceReferenceInformation SubstanceSourceMaterial SubstanceSpecification""".split()
-)
-# In R4B only: a sender of R4 does not have them.
-_R4B_ONLY_TYPES = frozenset(
-    """AdministrableProductDefinition Citation ClinicalUseDefinition EvidenceReport Ingredient
-    ManufacturedItemDefinition MedicinalProductDefinition NutritionProduct PackagedProductDefinition
-    RegulatedAuthorization SubscriptionStatus SubscriptionTopic SubstanceDefinition""".split()
-)
-_ABSTRACT_TYPES = frozenset({"Resource", "DomainResource"})
 
 
 class Library:
@@ -69,11 +55,6 @@ def _classes() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in paths.values():
         module, _, name = path.rpartition(".")
-        if ".R4B." not in path or name in _ABSTRACT_TYPES or name in _R4B_ONLY_TYPES or name in R4_ONLY_TYPES:
-            continue
-        # A resource's module is called like the resource; backbone elements and data types share or lack that.
-        if module.rpartition(".")[2] == name.lower():
-            cls: Any = getattr(importlib.import_module(module), name)
-            if cls.has_resource_base():
-                found[name] = cls
+        if ".R4B." in path and name in R4_TYPES - R4_ONLY_TYPES:
+            found[name] = getattr(importlib.import_module(module), name)
     return found

@@ -12,8 +12,9 @@ import orjson
 
 from streams.bundles import issues as wrong
 from streams.bundles.issues import Issue
-from streams.bundles.library import R4_ONLY_TYPES, Library
+from streams.bundles.library import Library
 from streams.bundles.limits import Limits, exceeded
+from streams.bundles.resource_types import R4_ONLY_TYPES
 
 Level = Literal["off", "structure", "lint"]
 Finding = Literal["accepted", "flagged", "rejected", "unchecked"]
