@@ -95,12 +95,18 @@ class Manifest:
 
     def remove(self, entry: Entry) -> None:
         """Forget `entry`."""
-        self._entries.pop((entry.type, entry.identity), None)
-        for index, keys in ((self.by_id, [(entry.type, known) for known in entry.ids]),):
-            for key in keys:
-                if index.get(key) is entry:
-                    del index[key]
+        self.retire(entry)
+        del self._entries[entry.type, entry.identity]
+        for known in entry.ids:
+            if self.by_id.get((entry.type, known)) is entry:
+                del self.by_id[entry.type, known]
         self._changed.add(self._shard(entry))
+
+    def retire(self, entry: Entry) -> None:
+        """Forget the bytes of `entry`: should they come back, they are new."""
+        for digest in (entry.raw, entry.rejected):
+            self.by_raw.pop(digest, None)
+        entry.raw = entry.rejected = b""
 
     def scope(self, name: str) -> int:
         """Return the number of a scope, new or known."""

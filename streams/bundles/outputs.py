@@ -1,0 +1,126 @@
+"""The records one snapshot becomes, in order: what changed, between two marks; the newest state; what was refused; a summary.
+
+The order depends on the snapshot and the manifest alone, so a run after a crash gives the same records again.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import orjson
+
+from streams.bundles.diff import Counts, Event
+from streams.bundles.library import FHIR_VERSION
+from streams.bundles.survey import Row
+
+Header = tuple[str, bytes]
+Bytes = Callable[[Row], bytes]
+
+CHANGES = "fhir.changes"
+SNAPSHOTS = "fhir.snapshots"
+REJECTED = "fhir.rejected"
+QUARANTINE = "quarantine.bundles"
+_STATE = "fhir.state."
+_OTHER = "other"
+
+_FHIR = b"application/fhir+json"
+_JSON = b"application/json"
+_POINTER = b"application/vnd.metriport-streams.pointer+json"
+
+
+class Output(NamedTuple):
+    """One record: topic without prefix, key, value (None: a tombstone), headers without what every record has."""
+
+    topic: str
+    key: str
+    value: bytes | None
+    content_type: bytes
+    headers: list[Header]
+
+
+class Facts(NamedTuple):
+    """What the records of one snapshot have in common."""
+
+    patient: str
+    snapshot_id: str
+    blob: str
+    state_types: frozenset[str]
+    value_bytes_max: int
+
+
+def started(facts: Facts) -> Output:
+    """Return the mark before a snapshot's changes."""
+    return _mark(facts, "snapshot.started", {"snapshotId": facts.snapshot_id})
+
+
+def completed(facts: Facts, counts: Counts) -> Output:
+    """Return the mark behind them."""
+    return _mark(facts, "snapshot.completed", {"snapshotId": facts.snapshot_id, "counts": as_json(counts)})
+
+
+def as_json(counts: Counts) -> dict[str, int]:
+    """Return the counts by their pinned names."""
+    return {name: int(getattr(counts, name)) for name in Counts.__slots__}
+
+
+def of_event(facts: Facts, event: Event, bytes_of: Bytes) -> Iterator[Output]:
+    """Yield the records of one event: the change and the state, or why it was refused."""
+    if event.change in {"rejected", "crashed"}:
+        yield from _refused(facts, event, bytes_of)
+        return
+    value, content_type, headers = _value(facts, event, bytes_of)
+    headers = [*_headers(facts, event), *headers]
+    topic = _STATE + (event.type if event.type in facts.state_types else _OTHER)
+    yield Output(CHANGES, facts.patient, value, content_type, headers)
+    yield Output(topic, f"{facts.patient}/{event.type}/{event.identity}", value, content_type, headers)
+
+
+def _value(facts: Facts, event: Event, bytes_of: Bytes) -> tuple[bytes | None, bytes, list[Header]]:
+    """Return the resource as received, or where it is if no record could hold it; None for one that is gone."""
+    row = event.row
+    if row is None:
+        return None, _FHIR, []
+    if row.end - row.start <= facts.value_bytes_max:
+        return bytes_of(row), _FHIR, []
+    pointer = {"blob": facts.blob, "range": f"{row.start}-{row.end - 1}", "bytes": row.end - row.start}
+    return orjson.dumps(pointer), _POINTER, _place(facts, row)
+
+
+def _refused(facts: Facts, event: Event, bytes_of: Bytes) -> Iterator[Output]:
+    row = event.row
+    assert row is not None
+    headers = [*_headers(facts, event), *_place(facts, row)]
+    yield Output(REJECTED, f"{facts.patient}/{event.type}/{event.identity}", row.outcome, _FHIR, headers)
+    if event.change == "crashed":
+        reason = [("x-quarantine-reason", b"crashed")]
+        value = bytes_of(row) if row.end - row.start <= facts.value_bytes_max else b""
+        yield Output(QUARANTINE, facts.patient, value, _FHIR, [*headers, *reason])
+
+
+def _headers(facts: Facts, event: Event) -> list[Header]:
+    found = {
+        "x-change": event.change,
+        "x-resource-type": event.type,
+        "x-identity": event.identity,
+        "x-resource-id": event.id,
+        "x-version": str(event.version),
+        "x-content-hash": event.content.hex(),
+        "x-snapshot-id": facts.snapshot_id,
+        "x-fhir-version": FHIR_VERSION,
+        "x-validation": event.row.validation if event.row is not None else "",
+        "x-superseded-by": event.successor,
+    }
+    return [(name, value.encode()) for name, value in found.items() if value]
+
+
+def _place(facts: Facts, row: Row) -> list[Header]:
+    """Where the received bytes are: the blob, and the bytes in it as in HTTP's `Range`, first and last."""
+    return [("x-blob", facts.blob.encode()), ("x-range", f"{row.start}-{row.end - 1}".encode())]
+
+
+def _mark(facts: Facts, change: str, value: dict[str, Any]) -> Output:
+    headers = [
+        ("x-change", change.encode()),
+        ("x-snapshot-id", facts.snapshot_id.encode()),
+        ("x-fhir-version", FHIR_VERSION.encode()),
+    ]
+    return Output(CHANGES, facts.patient, orjson.dumps(value), _JSON, headers)
