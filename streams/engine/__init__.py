@@ -1,0 +1,1 @@
+"""What makes Faust safe and fast: the batch is the event."""

@@ -1,0 +1,38 @@
+"""The operator's command: `metriport-streams`. Exit codes: 0 fine, 1 found a problem, 2 usage, 3 unreachable."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from cli import output
+from cli.broker import BrokerError
+from cli.commands import broker, signatures, topics
+from models.errors import Misconfigured
+
+USAGE = 2
+
+app = typer.Typer(
+    name="metriport-streams",
+    help="The customer's side of Metriport's webhooks: nothing it answered 200 to is ever lost.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A pretty traceback shows the values of variables: patients' data.
+    pretty_exceptions_enable=False,
+)
+app.add_typer(broker.app, name="broker")
+app.add_typer(topics.app, name="topics")
+app.command("sign")(signatures.sign)
+app.command("verify")(signatures.verify)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its code; a trouble that has a name is one line, not a traceback."""
+    try:
+        app(arguments)
+    except BrokerError as problem:
+        output.fail(str(problem))
+        sys.exit(problem.exit_code)
+    except Misconfigured as problem:
+        output.fail(str(problem))
+        sys.exit(USAGE)

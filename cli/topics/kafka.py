@@ -1,0 +1,86 @@
+"""Reading and creating topics: the requests to Kafka and nothing else."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import InvalidReplicationFactorError, TopicAlreadyExistsError, for_code
+
+from cli.topics.plan import Found, Wanted
+from models.errors import Misconfigured
+
+VISIBLE_TIMEOUT_S = 60.0
+POLL_S = 0.1
+
+
+async def read(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, Found]:
+    """Return the topics of these names that are there, as they are."""
+    there = {topic["topic"]: topic["partitions"] for topic in await _described(admin, names)}
+    configs = await _configs(admin, list(there))
+    return {
+        name: Found(
+            partitions=len(partitions),
+            replication=min((len(partition["replicas"]) for partition in partitions), default=0),
+            config=configs.get(name, {}),
+        )
+        for name, partitions in there.items()
+    }
+
+
+async def create(admin: AIOKafkaAdminClient, topics: Iterable[Wanted]) -> None:
+    """Create the topics; one that somebody else has just created is fine."""
+    request = [
+        NewTopic(
+            topic.name,
+            num_partitions=topic.partitions,
+            replication_factor=topic.replication,
+            topic_configs=dict(topic.config),
+        )
+        for topic in topics
+    ]
+    if not request:
+        return
+    response = await admin.create_topics(request)
+    for name, code, *_ in response.topic_errors:
+        error = for_code(code)
+        if error is InvalidReplicationFactorError:
+            raise Misconfigured(
+                f"TOPIC_REPLICATION is {request[0].replication_factor}, more than there are brokers. "
+                "Set it to the number of brokers, 1 for a single one."
+            )
+        if code and error is not TopicAlreadyExistsError:
+            raise Misconfigured(f"Kafka did not create {name}: {error.__name__}.")
+
+
+async def wait_until_visible(admin: AIOKafkaAdminClient, names: Sequence[str], *, count: int) -> None:
+    """Wait until every partition of every topic has a leader: what is created is not at once there for clients."""
+    deadline = time.monotonic() + VISIBLE_TIMEOUT_S
+    while not await _all_led(admin, names, count):
+        if time.monotonic() > deadline:
+            raise Misconfigured(f"The topics were created but had no leaders within {VISIBLE_TIMEOUT_S:.0f} s.")
+        await asyncio.sleep(POLL_S)
+
+
+async def _all_led(admin: AIOKafkaAdminClient, names: Sequence[str], count: int) -> bool:
+    described = await _described(admin, names)
+    leaders = [partition["leader"] for topic in described for partition in topic["partitions"]]
+    return len(described) == len(names) and len(leaders) >= count and min(leaders, default=0) >= 0
+
+
+async def _described(admin: AIOKafkaAdminClient, names: Sequence[str]) -> list[dict[str, Any]]:
+    # Asked for by name, unknown topics come back with an error; asked for none, Kafka answers with all.
+    return [topic for topic in await admin.describe_topics(list(names)) if not topic["error_code"]] if names else []
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    if not names:
+        return {}
+    responses = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    return {
+        name: {entry[0]: entry[1] for entry in entries}
+        for response in responses
+        for _, _, _, name, entries in response.resources
+    }

@@ -1,0 +1,145 @@
+"""What the door needs to know of a body, found without building the tree: its ids, its type, its keys.
+
+The tolerance is deliberate: whatever cannot be found is None, and the body is kept all the same.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+KEY_BYTES_MAX = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The ids of one delivery; each is None where the body does not say, or says something that is not a string."""
+
+    message_id: str | None = None
+    type: str | None = None
+    when: str | None = None
+    request_id: str | None = None
+    ping: str | None = None
+    patient_ids: tuple[str | None, ...] = ()
+    job_id: str | None = None
+    user_id: str | None = None
+
+    @property
+    def is_ping(self) -> bool:
+        """A ping by its type, or (older senders had no `meta`) by a top-level `ping` and nothing else to keep."""
+        return self.type == "ping" or (self.type is None and self.ping is not None and not self.patient_ids)
+
+    def keys(self) -> tuple[bytes | None, ...]:
+        """Return the Kafka key of each record this delivery becomes: one per patient, at least one."""
+        other = self.job_id or self.user_id or self.message_id
+        return tuple(_key(patient_id or other) for patient_id in self.patient_ids) or (_key(other),)
+
+
+class _Meta(msgspec.Struct):
+    messageId: Any = None  # noqa: N815 - Metriport's own names throughout
+    type: Any = None
+    when: Any = None
+    requestId: Any = None  # noqa: N815
+
+
+class _Patient(msgspec.Struct):
+    patientId: Any = None  # noqa: N815
+
+
+class _Job(msgspec.Struct):
+    requestId: Any = None  # noqa: N815
+
+
+class _User(msgspec.Struct):
+    userId: Any = None  # noqa: N815
+
+
+class _Body(msgspec.Struct):
+    """The parts we look at; msgspec skips the rest, still checking that it is JSON."""
+
+    meta: _Meta = msgspec.field(default_factory=_Meta)
+    ping: Any = None
+    patients: list[_Patient] = msgspec.field(default_factory=list)
+    payload: _Patient = msgspec.field(default_factory=_Patient)
+    bulkPatientCreate: _Job = msgspec.field(default_factory=_Job)  # noqa: N815
+    users: list[_User] = msgspec.field(default_factory=list)
+
+
+class _OneOf(msgspec.Struct):
+    meta: msgspec.Raw = msgspec.Raw(b"null")
+    ping: Any = None
+    patients: msgspec.Raw = msgspec.Raw(b"null")
+    payload: msgspec.Raw = msgspec.Raw(b"null")
+    bulkPatientCreate: msgspec.Raw = msgspec.Raw(b"null")  # noqa: N815
+    users: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_decode_body = msgspec.json.Decoder(_Body).decode
+_decode_parts = msgspec.json.Decoder(_OneOf).decode
+
+
+def read(body: bytes) -> Envelope:
+    """Return what `body` says about itself; never raises."""
+    try:
+        return _envelope(_decode_body(body))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+        return _read_odd(body)
+
+
+def digest(body: bytes) -> str:
+    """Return the id of a body that has none of its own."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def _read_odd(body: bytes) -> Envelope:
+    """Read part by part: one odd part (a number for `meta`, an object for `patients`) does not hide the others."""
+    try:
+        parts = _decode_parts(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+        return Envelope()
+    return _envelope(
+        _Body(
+            meta=_part(parts.meta, _Meta) or _Meta(),
+            ping=parts.ping,
+            patients=_part(parts.patients, list[_Patient]) or [],
+            payload=_part(parts.payload, _Patient) or _Patient(),
+            bulkPatientCreate=_part(parts.bulkPatientCreate, _Job) or _Job(),
+            users=_part(parts.users, list[_User]) or [],
+        )
+    )
+
+
+def _part(raw: msgspec.Raw, kind: Any) -> Any:  # noqa: ANN401 - one of the shapes above
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+        return None
+
+
+def _envelope(body: _Body) -> Envelope:
+    patient_ids = tuple(_text(patient.patientId) for patient in body.patients)
+    if not patient_ids and (patient_id := _text(body.payload.patientId)):
+        patient_ids = (patient_id,)
+    return Envelope(
+        message_id=_text(body.meta.messageId),
+        type=_text(body.meta.type),
+        when=_text(body.meta.when),
+        request_id=_text(body.meta.requestId),
+        ping=_text(body.ping),
+        patient_ids=patient_ids,
+        job_id=_text(body.bulkPatientCreate.requestId),
+        user_id=next((user_id for user in body.users if (user_id := _text(user.userId))), None),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _key(value: str | None) -> bytes | None:
+    """Return `value` as a key; a value longer than any id is replaced by its digest, so that order per key holds."""
+    if value is None:
+        return None
+    key = value.encode()
+    return key if len(key) <= KEY_BYTES_MAX else hashlib.sha256(key).hexdigest().encode()

@@ -1,0 +1,98 @@
+"""Everything that can be wrong with a delivery or with this installation.
+
+    MetriportStreamsError
+    ├── Refused             the delivery was not kept, and the sender was told so
+    │   ├── BadSignature        401 bad_signature
+    │   ├── SlowBody            408 slow_body
+    │   ├── TooLarge            413 too_large
+    │   ├── EncodedBody         415 encoded_body
+    │   └── CannotKeep          503 cannot_keep
+    ├── Quarantined         kept byte for byte, in the stage's quarantine topic, with a reason
+    └── Misconfigured       the installation cannot work as it is; says what to change
+
+A `reason` is a word from a bounded set and is the same everywhere: in the answer, in the header, as the metric's label.
+No message here ever carries a value that came with a delivery.
+"""
+
+from typing import ClassVar, Literal
+
+QuarantineReason = Literal[
+    "not_json",
+    "not_an_object",
+    "ambiguous",
+    "no_meta",
+    "no_message_id",
+    "no_type",
+    "no_patient",
+    "too_many_patients",
+    "unknown_shape",
+    "unreadable",
+]
+
+
+class MetriportStreamsError(Exception):
+    """Something went wrong that has a name."""
+
+
+class Refused(MetriportStreamsError):
+    """The delivery was not kept. Metriport records a failure, to be sent again by hand."""
+
+    status: ClassVar[int]
+    reason: ClassVar[str]
+
+
+class BadSignature(Refused):
+    """None of the configured keys signed these bytes.
+
+    Operator action: compare `METRIPORT_WEBHOOK_KEYS` with the key in Metriport's dashboard; `metriport-streams verify`
+    tells which key signed a saved body.
+    """
+
+    status = 401
+    reason = "bad_signature"
+
+
+class SlowBody(Refused):
+    """The body did not arrive within `BODY_TIMEOUT_S`."""
+
+    status = 408
+    reason = "slow_body"
+
+
+class TooLarge(Refused):
+    """The body is larger than `BODY_BYTES_MAX`.
+
+    Operator action: raise `BODY_BYTES_MAX` (and the broker's `message.max.bytes`), then ask Metriport to retry.
+    """
+
+    status = 413
+    reason = "too_large"
+
+
+class EncodedBody(Refused):
+    """The body has a `Content-Encoding`; the signature is over the bytes as sent, so it is not decoded."""
+
+    status = 415
+    reason = "encoded_body"
+
+
+class CannotKeep(Refused):
+    """Neither Kafka nor the spool can take the delivery durably right now.
+
+    Operator action: `GET /ready` names what is wrong with each of the two ways.
+    """
+
+    status = 503
+    reason = "cannot_keep"
+
+
+class Quarantined(MetriportStreamsError):
+    """A record that cannot be mapped. Its bytes are kept; its neighbours go on."""
+
+    def __init__(self, reason: QuarantineReason) -> None:
+        super().__init__(reason)
+        self.reason: QuarantineReason = reason
+
+
+class Misconfigured(MetriportStreamsError):
+    """The installation cannot work as it is; the message says what to change."""

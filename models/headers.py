@@ -1,0 +1,38 @@
+"""Record headers: CloudEvents 1.0 in binary mode, and where a record came from.
+
+`ce_id` is derived from the input alone, so a record written twice says so itself.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+Headers = list[tuple[str, bytes]]
+
+MESSAGE_ID = "x-message-id"
+RECEIVED_AT = "x-received-at"
+PATIENT_INDEX = "x-patient-index"
+SOURCE = "x-source"
+CE_ID = "ce_id"
+JSON = b"application/json"
+
+
+def cloud_event(*, ce_id: str, source: str, kind: str, time: str, content_type: bytes = JSON) -> Headers:
+    """Return the CloudEvents headers of one record."""
+    return [
+        ("ce_specversion", b"1.0"),
+        (CE_ID, ce_id.encode()),
+        ("ce_source", source.encode()),
+        ("ce_type", kind.encode()),
+        ("ce_time", time.encode()),
+        ("content-type", content_type),
+    ]
+
+
+def value(headers: Sequence[tuple[str, bytes]], name: str) -> str | None:
+    """Return the last header called `name` as text, or None."""
+    return next((raw.decode("utf-8", "replace") for key, raw in reversed(headers) if key == name), None)
+
+
+def timestamp(moment: datetime) -> str:
+    """Return `moment` the way Metriport writes times: UTC, milliseconds, `Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

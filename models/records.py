@@ -1,0 +1,170 @@
+"""What the service puts on its topics. Other teams read these; the JSON Schemas are generated from them.
+
+Fields are Metriport's own names where the thing is Metriport's. Every field is always present; null is "not told".
+Fields that Metriport adds later are passed on next to the documented ones.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+Outcome = Literal["stored", "expired", "failed"]
+RowStatus = Literal["successful", "failed", "waiting"]
+
+
+class Record(BaseModel):
+    """A frozen record value: camelCase outside."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        extra="allow",
+        hide_input_in_errors=True,
+    )
+
+
+class Common(Record):
+    """What every record that came from a delivery carries."""
+
+    message_id: str = Field(description="Metriport's id of the message; stable when it is sent again.")
+    type: str = Field(description="Metriport's `meta.type`.")
+    when: str | None = Field(None, description="When Metriport created the message, as it wrote it.")
+    request_id: str | None = Field(None, description="The request this answers; about 2 % of messages have none.")
+    received_at: str | None = Field(None, description="When the ingress received it; UTC, milliseconds.")
+    metadata: dict[str, Any] | None = Field(None, description="`meta.data`; missing when Metriport sends again.")
+    patient_id: str | None = Field(None, description="Metriport's patient id; null on bulk jobs.")
+    external_id: str | None = Field(None, description="The customer's own patient id.")
+    additional_ids: dict[str, list[Any]] | None = Field(None, description="Ids by source system.")
+
+
+class DocumentConversion(Common):
+    """`medical.document-conversion`: conversion of the downloaded documents to FHIR ended."""
+
+    status: str | None = None
+
+
+class DocumentEntry(Record):
+    """One document that Metriport lists."""
+
+    id: str | None = None
+    file_name: str | None = None
+    description: str | None = None
+    status: str | None = None
+    indexed: str | None = None
+    mime_type: str | None = None
+    size: int | None = Field(None, description="Bytes.")
+    type: dict[str, Any] | None = Field(None, description="A FHIR CodeableConcept.")
+    url: str | None = Field(None, description="A presigned link: a secret, dead within minutes.")
+
+
+class DocumentDownload(DocumentConversion):
+    """`medical.document-download`: the documents that are new in this query."""
+
+    documents: list[DocumentEntry] | None = Field(None, description="null: not told. []: none.")
+
+
+class DocumentBulkDownloadUrls(DocumentDownload):
+    """`medical.document-bulk-download-urls`: links to all of a patient's documents."""
+
+
+class Filters(Record):
+    """What a consolidated query asked for."""
+
+    resources: list[str] = Field(default_factory=list, description="[] is all types.")
+    date_from: str | None = None
+    date_to: str | None = None
+    conversion_type: str | None = None
+
+
+class ConsolidatedData(DocumentConversion):
+    """`medical.consolidated-data`: links to the patient's consolidated FHIR data."""
+
+    filters: Filters | None = None
+    bundle: dict[str, Any] | None = Field(None, description="Metriport's bundle of links, as received.")
+
+
+class PatientAdt(Common):
+    """`patient.admit`, `patient.transfer`, `patient.discharge`."""
+
+    url: str | None = Field(None, description="A presigned link to the encounter's FHIR bundle.")
+    when_source_sent: str | None = None
+    admit_timestamp: str | None = None
+    discharge_timestamp: str | None = None
+    transfers: list[dict[str, Any]] | None = None
+
+
+class BulkPatientCreate(Common):
+    """`medical.bulk-patient-create`: a bulk job moved on. Key: `requestId`."""
+
+    status: str | None = None
+    result: str | None = Field(None, description="A presigned link to the result CSV.")
+    reason: str | None = None
+
+
+class Fetched(Common):
+    """What is known of something behind a link, once it was fetched or could not be."""
+
+    bytes: int | None = None
+    sha256: str | None = None
+    blob: str | None = Field(None, description="Key relative to `BLOB_STORE_URL`.")
+    etag: str | None = None
+    last_modified: str | None = None
+    deadline: str | None = Field(None, description="When the link dies or died.")
+    fetched_at: str | None = None
+    outcome: Outcome
+    reason: str | None = None
+
+
+class Document(Fetched):
+    """`documents`: one document, fetched."""
+
+    document_id: str | None = None
+    file_name: str | None = None
+    mime_type: str | None = None
+
+
+class Bundle(Fetched):
+    """`bundles`: one FHIR bundle, fetched; an empty result is `stored` with `bytes` 0 and no `blob`."""
+
+    kind: Literal["consolidated", "encounter"]
+    format: Literal["json", "pdf", "html"] = "json"
+    filters: Filters | None = None
+    complete: bool = Field(description="No filters: it holds all there is.")
+
+
+class BulkPatient(Common):
+    """`bulk-patients`: one row of a bulk create's result. Key: `requestId`."""
+
+    row: Annotated[int, Field(ge=1)] = Field(description="Number of the row in the file, from 1.")
+    status: RowStatus
+    reason: str | None = None
+    columns: dict[str, str] = Field(description="The customer's own cells, by header.")
+
+
+class SnapshotCounts(Record):
+    """What became of a bundle's resources."""
+
+    accepted: int = 0
+    rejected: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    missing: int = 0
+    removed: int = 0
+    superseded: int = 0
+
+
+class Snapshot(Common):
+    """`fhir.snapshots`: one processed bundle."""
+
+    snapshot_id: str
+    kind: Literal["consolidated", "encounter"]
+    complete: bool
+    filters: Filters | None = None
+    counts: SnapshotCounts
+    by_type: dict[str, int] = Field(default_factory=dict, description="Accepted resources by type.")
+    sha256: str | None = None
+    stale: bool = Field(default=False, description="Older than what the state already holds; changed nothing.")
+    reason: str | None = Field(None, description="Why the bundle could not be read, if so.")

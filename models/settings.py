@@ -1,0 +1,139 @@
+"""What an operator can set: environment variables, a `.env` file, or secret files mounted at `/run/secrets`.
+
+One class per process, each with what that process needs and nothing else. Every limit carries its unit in its name.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from models.errors import Misconfigured
+
+SECRETS_DIR = Path("/run/secrets")
+
+_Settings = TypeVar("_Settings", bound=BaseSettings)
+_Commas = NoDecode  # "a,b" in the environment, not JSON
+
+
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+class KafkaSettings(BaseSettings):
+    """Where Kafka is, how to enter it, and how the topics are named."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        secrets_dir=SECRETS_DIR if SECRETS_DIR.is_dir() else None,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    kafka_bootstrap_servers: str = Field(description="Broker addresses, `host:port,host:port`.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_cafile: Path | None = Field(None, description="CA certificates (PEM); the system's when unset.")
+    kafka_ssl_certfile: Path | None = Field(None, description="Client certificate (PEM), for mutual TLS.")
+    kafka_ssl_keyfile: Path | None = Field(None, description="Client key (PEM), for mutual TLS.")
+
+    topic_prefix: str = Field("metriport.", max_length=100, pattern=r"^[a-zA-Z0-9._-]*$")
+    topic_partitions: int = Field(12, ge=1, le=1000)
+    topic_replication: int = Field(3, ge=1, le=10)
+    record_bytes_max: int = Field(40 * 2**20, ge=2**20, description="Largest Kafka record; above `BODY_BYTES_MAX`.")
+
+    fhir_state_types: Annotated[tuple[str, ...] | None, _Commas] = Field(
+        None, description="Types with a state topic of their own; the types Metriport's bundles hold when unset."
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "text"] = Field("auto", description="`auto`: text on a terminal, else JSON.")
+
+    @field_validator("fhir_state_types", mode="before")
+    @classmethod
+    def _types(cls, value: object) -> object:
+        return _split(value)
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        servers = [part.strip() for part in value.split(",") if part.strip()]
+        if not servers or not all(":" in server for server in servers):
+            raise ValueError("must be host:port, or several of them with commas between")
+        return ",".join(servers)
+
+    @model_validator(mode="after")
+    def _credentials(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL") and not (
+            self.kafka_sasl_username and self.kafka_sasl_password
+        ):
+            raise ValueError("SASL needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD")
+        return self
+
+
+class IngressSettings(KafkaSettings):
+    """What the ingress needs."""
+
+    metriport_webhook_keys: Annotated[tuple[SecretStr, ...], _Commas] = Field(
+        min_length=1, max_length=10, description="Webhook keys, comma-separated; each is accepted (rotation)."
+    )
+    ingress_host: str = "0.0.0.0"  # noqa: S104 - Metriport reaches us from outside; the pinned default
+    ingress_port: int = Field(8080, ge=0, le=65535)
+
+    body_bytes_max: int = Field(32 * 2**20, ge=1024)
+    body_timeout_s: float = Field(3.0, gt=0, le=60, description="From the end of the headers to the last body byte.")
+    inflight_bytes_max: int = Field(512 * 2**20, ge=2**20, description="All bodies held at once.")
+    publish_timeout_s: float = Field(1.0, gt=0, le=3, description="Kafka's time to acknowledge; then the spool.")
+    answer_timeout_s: float = Field(1.8, gt=0, le=3.5, description="From the last body byte to the answer.")
+    producer_replace_s: float = Field(3.0, gt=0, le=60, description="A producer that hangs this long is replaced.")
+    stop_timeout_s: float = Field(20.0, gt=0, le=600, description="From SIGTERM to the end.")
+
+    spool_dir: Path = Path("var/spool")
+    spool_bytes_max: int = Field(8 * 2**30, ge=0, description="The spool's size on disk; 0 switches it off.")
+    spool_batch_max: int = Field(256, ge=1, le=10_000, description="Deliveries per commit, and per drain step.")
+
+    @field_validator("metriport_webhook_keys", mode="before")
+    @classmethod
+    def _keys(cls, value: object) -> object:
+        return _split(value)
+
+    @property
+    def webhook_keys(self) -> tuple[bytes, ...]:
+        """The keys as the bytes that HMAC takes."""
+        return tuple(key.get_secret_value().encode() for key in self.metriport_webhook_keys)
+
+
+class WorkerSettings(KafkaSettings):
+    """What every stage of the worker needs."""
+
+    state_dir: Path = Path("var/state")
+    deduplicate: bool = Field(
+        default=True, description="Switch off only against Metriport's sandbox, whose test events reuse a message id."
+    )
+    worker_host: str = Field("127.0.0.1", description="Where each stage answers /live, /ready and /metrics.")
+    worker_port: int = Field(8081, ge=0, le=65000, description="The first stage's port, the others follow; 0: none.")
+    batch_records_max: int = Field(500, ge=1, le=10_000)
+    fetch_bytes_max: int = Field(4 * 2**20, ge=2**16)
+    commit_interval_s: float = Field(0.5, gt=0, le=60)
+    session_timeout_s: float = Field(30.0, ge=6, le=600)
+    send_timeout_s: float = Field(120.0, gt=0, le=600, description="A send not acknowledged by then ends the process.")
+    stuck_timeout_s: float = Field(300.0, gt=0, description="A stage that makes no progress for this long is ended.")
+    stop_timeout_s: float = Field(20.0, gt=0, le=600, description="From SIGTERM to the end.")
+
+
+def load(kind: type[_Settings], **overrides: Any) -> _Settings:  # noqa: ANN401 - whatever the fields take
+    """Return the settings of one process, or raise `Misconfigured` with one line per problem and no values in it."""
+    try:
+        return kind(**overrides)
+    except ValidationError as error:
+        lines = [f"{_name(item['loc'])}: {item['msg']}" for item in error.errors(include_input=False)]
+        raise Misconfigured("; ".join(lines)) from None
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    return str(location[0]).upper() if location else "settings"

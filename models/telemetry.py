@@ -1,0 +1,204 @@
+"""Everything the service can tell, declared once: emitting an event writes its log line and moves its metric.
+
+An event may only carry the fields declared for it, so a log line cannot grow a patient's name by accident. Labels are
+from bounded sets: types, outcomes, reasons, stages; never an id or a URL.
+
+Conservation, over any stretch of time:
+  ingress:    received = acknowledged + refused + pings
+  deliveries: read = published + quarantined + duplicates
+"""
+
+import logging
+import sys
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600)
+
+Level = Literal["debug", "info", "warning", "error", "critical"]
+_LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error", "critical")}
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing worth knowing.
+
+    `labels` go to the metric and the log, `fields` to the log only; an undeclared one raises `TypeError`.
+    """
+
+    name: str
+    level: Level
+    metric: Counter | Histogram | None = None
+    labels: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    allowed: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "allowed", frozenset((*self.labels, *self.fields)))
+
+    def __call__(self, amount: float = 1, **facts: Any) -> None:  # noqa: ANN401 - facts are what the log can render
+        """Emit it: `amount` moves the counter, or is what the histogram observes."""
+        if not self.allowed.issuperset(facts):
+            raise TypeError(f"{self.name} does not carry {sorted(set(facts) - self.allowed)}")
+        if self.metric is not None:
+            metric = self.metric.labels(*(facts[label] for label in self.labels)) if self.labels else self.metric
+            metric.inc(amount) if isinstance(metric, Counter) else metric.observe(amount)
+        if _LEVELS[self.level] >= _threshold():
+            structlog.get_logger().log(_LEVELS[self.level], self.name, **facts)
+
+
+def counter(name: str, sentence: str, *labels: str) -> Counter:
+    """Declare a counter `metriport_<name>_total`."""
+    return Counter(f"metriport_{name}", sentence, labels, registry=REGISTRY)
+
+
+def histogram(name: str, sentence: str, *labels: str, buckets: tuple[float, ...] = _SECONDS) -> Histogram:
+    """Declare a histogram `metriport_<name>`."""
+    return Histogram(f"metriport_{name}", sentence, labels, registry=REGISTRY, buckets=buckets)
+
+
+def gauge(name: str, sentence: str, *labels: str) -> Gauge:
+    """Declare a gauge `metriport_<name>`."""
+    return Gauge(f"metriport_{name}", sentence, labels, registry=REGISTRY)
+
+
+_level = logging.INFO
+
+
+def _threshold() -> int:
+    return _level
+
+
+def configure(*, level: Level = "info", style: Literal["auto", "json", "text"] = "auto") -> None:
+    """Set up logging for this process: JSON lines on standard error, or text for a person at a terminal."""
+    global _level  # noqa: PLW0603 - one process, one log
+    _level = _LEVELS[level]
+    text = style == "text" or (style == "auto" and sys.stderr.isatty())
+    renderer: Any = structlog.dev.ConsoleRenderer() if text else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    # Libraries write through `logging`; theirs may quote what they were given, so only warnings, and only the sentence.
+    logging.basicConfig(
+        level=max(_level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
+    )
+
+
+# --- the ingress ---------------------------------------------------------------------------------------------------
+
+RECEIVED = Event(
+    "delivery_received", "debug", counter("deliveries_received", "Requests to the webhook route."), fields=("bytes",)
+)
+ACKNOWLEDGED = Event(
+    "delivery_acknowledged",
+    "debug",
+    counter("deliveries_acknowledged", "Deliveries kept and answered 200, by where they were kept.", "kept_in"),
+    labels=("kept_in",),
+)
+REFUSED = Event(
+    "delivery_refused",
+    "warning",
+    counter("deliveries_refused", "Requests answered with an error, by reason.", "reason"),
+    labels=("reason",),
+    fields=("status", "bytes"),
+)
+PONG = Event("ping_answered", "info", counter("pings_answered", "Pings answered."))
+ANSWERED = Event(
+    "delivery_answered",
+    "debug",
+    histogram("delivery_answer_seconds", "Seconds from the end of the headers to the answer."),
+)
+KEY_MATCHED = Event(
+    "key_matched",
+    "debug",
+    counter("signatures_matched", "Signatures by the position of the key that matched, for rotation.", "key"),
+    labels=("key",),
+)
+PUBLISH_UNKNOWN = Event(
+    "publish_unknown",
+    "warning",
+    counter("publish_unknown", "Kafka sends whose outcome is not known; the delivery went to the spool too."),
+    fields=("error",),
+)
+PRODUCER_REPLACED = Event(
+    "producer_replaced",
+    "warning",
+    counter("producer_replaced", "Kafka producers that hung or were fenced, and were replaced."),
+    fields=("reason",),
+)
+SPOOLED = Event("delivery_spooled", "debug", counter("spool_written", "Deliveries written to the spool and synced."))
+SPOOL_IN_USE = Event("spool_in_use", "warning", fields=("reason",))
+SPOOL_DRAINED = Event(
+    "spool_drained", "info", counter("spool_drained", "Spooled deliveries moved to Kafka."), fields=("left",)
+)
+SPOOL_REFUSED = Event(
+    "spool_refused",
+    "error",
+    counter("spool_refused", "Deliveries that the spool could not take, by reason.", "reason"),
+    labels=("reason",),
+)
+SPOOL_DAMAGED = Event("spool_damaged", "error", counter("spool_damaged", "Spools set aside."), fields=("moved_to",))
+SPOOL_RECORDS = gauge("spool_records", "Deliveries in the spool.")
+SPOOL_BYTES = gauge("spool_bytes", "Bytes in the spool.")
+INFLIGHT_BYTES = gauge("inflight_bytes", "Bytes of bodies held by the ingress.")
+LISTENING = Event("listening", "info", fields=("address",))
+STOPPING = Event("stopping", "info", fields=("reason",))
+STOPPED = Event("stopped", "info")
+
+# --- every stage of the worker -------------------------------------------------------------------------------------
+
+READ = Event(
+    "records_read",
+    "debug",
+    counter("records_read", "Records read, by stage.", "stage"),
+    labels=("stage",),
+)
+PUBLISHED = Event(
+    "records_published",
+    "debug",
+    counter("records_published", "Records written and acknowledged, by stage and type.", "stage", "type"),
+    labels=("stage", "type"),
+)
+DUPLICATE = Event(
+    "delivery_duplicate",
+    "info",
+    counter("deliveries_duplicate", "Deliveries seen before and dropped on purpose, by type.", "type"),
+    labels=("type",),
+)
+QUARANTINED = Event(
+    "record_quarantined",
+    "warning",
+    counter("records_quarantined", "Records set aside with their bytes, by stage and reason.", "stage", "reason"),
+    labels=("stage", "reason"),
+    fields=("topic", "partition", "offset", "error"),
+)
+RESTORED = Event(
+    "state_restored",
+    "info",
+    counter("state_restored_records", "Changelog records restored.", "stage"),
+    labels=("stage",),
+    fields=("seconds", "partitions"),
+)
+READY = Event("stage_ready", "info", fields=("stage", "partitions"))
+HEALTH_PORT_TAKEN = Event("health_port_taken", "warning", fields=("stage", "address"))
+FATAL = Event("fatal", "critical", fields=("stage", "sentence", "error"))
+STAGE_STARTED = Event("stage_started", "info", fields=("stage", "pid"))
+STAGE_ENDED = Event(
+    "stage_ended",
+    "warning",
+    counter("stage_restarts", "Stages that ended and were started again.", "stage"),
+    labels=("stage",),
+    fields=("code", "again_in_s"),
+)

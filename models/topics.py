@@ -1,0 +1,144 @@
+"""The catalogue: the only place that names topics, and says what each holds, its key and how long it is kept."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+DAY_MS = 24 * 60 * 60 * 1000
+FOR_EVER: Literal[-1] = -1
+
+STAGES = ("deliveries", "links", "bundles", "patients")
+
+PER_PATIENT_TYPES = (
+    "medical.document-download",
+    "medical.document-conversion",
+    "medical.document-bulk-download-urls",
+    "medical.consolidated-data",
+    "patient.admit",
+    "patient.transfer",
+    "patient.discharge",
+)
+BULK_PATIENT_CREATE = "medical.bulk-patient-create"
+DELIVERY_TYPES = (*PER_PATIENT_TYPES, BULK_PATIENT_CREATE)
+
+# The types that Metriport's consolidation lets through; all others share `fhir.state.other`.
+FHIR_STATE_TYPES = (
+    "AllergyIntolerance",
+    "CarePlan",
+    "Communication",
+    "Composition",
+    "Condition",
+    "Consent",
+    "Coverage",
+    "DetectedIssue",
+    "DiagnosticReport",
+    "DocumentReference",
+    "Encounter",
+    "FamilyMemberHistory",
+    "Goal",
+    "Immunization",
+    "Location",
+    "Medication",
+    "MedicationAdministration",
+    "MedicationDispense",
+    "MedicationRequest",
+    "MedicationStatement",
+    "Observation",
+    "Organization",
+    "Patient",
+    "Practitioner",
+    "Procedure",
+    "RelatedPerson",
+    "RiskAssessment",
+    "ServiceRequest",
+    "Specimen",
+)
+
+WEBHOOKS = "webhooks"
+UNRECOGNISED = "unrecognised"
+DOCUMENTS = "documents"
+BUNDLES = "bundles"
+BULK_PATIENTS = "bulk-patients"
+FHIR_CHANGES = "fhir.changes"
+FHIR_SNAPSHOTS = "fhir.snapshots"
+FHIR_REJECTED = "fhir.rejected"
+PATIENTS = "patients"
+BULK_JOBS = "bulk-jobs"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic: its name without the prefix, and the promises its readers may rely on."""
+
+    name: str
+    key: str
+    value: str
+    retention_ms: int = FOR_EVER
+    compacted: bool = False
+    internal: bool = False
+
+    @property
+    def cleanup_policy(self) -> str:
+        """Kafka's `cleanup.policy`."""
+        return "compact" if self.compacted else "delete"
+
+    def config(self, *, record_bytes_max: int) -> dict[str, str]:
+        """Return the topic's configuration as Kafka names it; a record may have `record_bytes_max` bytes."""
+        settings = {
+            "cleanup.policy": self.cleanup_policy,
+            "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(record_bytes_max),
+        }
+        if self.compacted:
+            # Longer than the longest pause of a reader: it must not miss that something is gone.
+            settings["delete.retention.ms"] = str(7 * DAY_MS)
+        return settings
+
+
+def quarantine(stage: str) -> str:
+    """Return the name of a stage's quarantine topic. One per stage: each topic has one writer."""
+    return f"quarantine.{stage}"
+
+
+def fhir_state(resource_type: str, *, types: tuple[str, ...] | None = None) -> str:
+    """Return the state topic for resources of this type."""
+    return f"fhir.state.{resource_type if resource_type in (types or FHIR_STATE_TYPES) else 'other'}"
+
+
+def changelog(stage: str) -> str:
+    """Return the name of the topic behind a stage's table. Only its stage may write there."""
+    return f"{stage}-state-changelog"
+
+
+def catalogue(fhir_state_types: tuple[str, ...] | None = None) -> tuple[Topic, ...]:
+    """Return every topic of the service."""
+    return tuple(_topics(fhir_state_types or FHIR_STATE_TYPES))
+
+
+def _topics(fhir_state_types: tuple[str, ...]) -> Iterator[Topic]:
+    yield Topic(
+        WEBHOOKS,
+        "patient id, else bulk request id, user id, message id",
+        "the request body, byte for byte; one record per patient",
+    )
+    for name in PER_PATIENT_TYPES:
+        yield Topic(name, "patient id", "the delivery for one patient, normalized", 30 * DAY_MS)
+    yield Topic(BULK_PATIENT_CREATE, "request id", "the progress of a bulk patient create", 30 * DAY_MS)
+    yield Topic(UNRECOGNISED, "as in webhooks", "the body as received, of a type without a model", 30 * DAY_MS)
+    yield Topic(DOCUMENTS, "patient id", "one document, fetched, or why not")
+    yield Topic(BUNDLES, "patient id", "one FHIR bundle, fetched, or why not")
+    yield Topic(BULK_PATIENTS, "request id", "one row of a bulk create's result")
+    yield Topic(FHIR_CHANGES, "patient id", "one resource created, updated, removed or superseded", 90 * DAY_MS)
+    for name in (*sorted(fhir_state_types), "other"):
+        yield Topic(
+            f"fhir.state.{name}", "patient/Type/identity", "the newest accepted resource, its own bytes", compacted=True
+        )
+    yield Topic(FHIR_SNAPSHOTS, "patient id", "counts and source of one processed bundle")
+    yield Topic(FHIR_REJECTED, "patient id", "an OperationOutcome and where the bytes are", 90 * DAY_MS)
+    yield Topic(PATIENTS, "patient id", "the patient's state", compacted=True)
+    yield Topic(BULK_JOBS, "request id", "the bulk job's state", compacted=True)
+    for stage in STAGES:
+        yield Topic(
+            quarantine(stage), "as in the source", "the record's original bytes; reason and position in headers"
+        )
+        yield Topic(changelog(stage), "internal", "the stage's table", compacted=True, internal=True)

@@ -1,0 +1,46 @@
+"""From what an operator set to what one stage's engine needs."""
+
+import ssl
+from collections.abc import Sequence
+from typing import Any
+
+from models.settings import WorkerSettings
+from streams.engine.settings import EngineSettings, Security
+
+
+def engine_settings(stage: str, sources: Sequence[str], settings: WorkerSettings, **special: Any) -> EngineSettings:  # noqa: ANN401
+    """Return the engine's settings of one stage; `special` are those in which this stage differs."""
+    return EngineSettings(
+        stage=stage,
+        app_id=settings.topic_prefix + stage,
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        sources=tuple(settings.topic_prefix + source for source in sources),
+        partitions=settings.topic_partitions,
+        state_dir=settings.state_dir,
+        security=security(settings),
+        record_bytes_max=settings.record_bytes_max,
+        send_timeout_s=settings.send_timeout_s,
+        stuck_timeout_s=settings.stuck_timeout_s,
+        stop_timeout_s=settings.stop_timeout_s,
+        commit_interval_s=settings.commit_interval_s,
+        session_timeout_s=settings.session_timeout_s,
+        heartbeat_interval_s=settings.session_timeout_s / 10,
+        **({"batch_records_max": settings.batch_records_max, "fetch_bytes_max": settings.fetch_bytes_max} | special),
+    )
+
+
+def security(settings: WorkerSettings) -> Security:
+    """Return how to enter Kafka."""
+    context = None
+    if settings.kafka_security_protocol.endswith("SSL"):
+        context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
+        if settings.kafka_ssl_certfile:
+            context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
+    password = settings.kafka_sasl_password
+    return Security(
+        protocol=settings.kafka_security_protocol,
+        mechanism=settings.kafka_sasl_mechanism,
+        username=settings.kafka_sasl_username,
+        password=password.get_secret_value() if password else None,
+        ssl_context=context,
+    )

@@ -1,0 +1,17 @@
+"""The `deliveries` stage: `webhooks` -> one topic per message type | `unrecognised` | `quarantine.deliveries`.
+
+Key: the patient's id. Delivery: each record's output is written once, also across crashes. A bad record goes to
+`quarantine.deliveries` with its bytes, a reason and its position; its neighbours go on.
+"""
+
+from models import topics
+from models.settings import WorkerSettings
+from streams.configuration import engine_settings
+from streams.deliveries.job import DeliveriesJob
+from streams.engine.app import Worker, create
+
+
+def worker(settings: WorkerSettings) -> Worker:
+    """Return the stage, ready to run."""
+    job = DeliveriesJob(settings.topic_prefix, deduplicate=settings.deduplicate)
+    return create(job, engine_settings("deliveries", [topics.WEBHOOKS], settings))

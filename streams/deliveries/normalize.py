@@ -1,0 +1,121 @@
+"""What one delivery says about one patient, in the words of the normalized topics. Pure.
+
+Everything Metriport's documentation and code disagree on is levelled here, once, by the wire models.
+"""
+
+import json
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+from pydantic import ValidationError
+
+from models import topics, wire
+from models.errors import Quarantined
+
+_OF_THE_DELIVERY = ("messageId", "type", "when", "receivedAt", "metadata")
+
+
+class Normalized(NamedTuple):
+    """One delivery for one patient (or one bulk job)."""
+
+    meta: wire.Meta
+    topic: str
+    key: bytes | None
+    value: bytes | None  # None: no model for this type; the body goes on as received
+
+
+def normalize(body: dict[str, Any], *, index: int | None, received_at: str | None) -> Normalized:
+    """Return what entry `index` of the delivery's patients becomes.
+
+    Raise `Quarantined` if it is of a known type but cannot be mapped.
+    """
+    meta = _meta(body)
+    if meta.type == topics.BULK_PATIENT_CREATE:
+        job = _validated(wire.BulkPatientCreate, body.get("bulkPatientCreate"))
+        return Normalized(meta, meta.type, job.request_id.encode(), _dumps(_common(meta, received_at) | _own(job)))
+    model = wire.PER_PATIENT.get(meta.type)
+    if model is None:
+        return Normalized(meta, topics.UNRECOGNISED, None, None)
+    patient = _validated(model, _entry(body, index))
+    return Normalized(meta, meta.type, patient.patient_id.encode(), _dumps(_common(meta, received_at) | _own(patient)))
+
+
+def event_time(meta: wire.Meta, received_at: str | None) -> str:
+    """Return `meta.when` if it is a time, else when we received it."""
+    try:
+        datetime.fromisoformat(meta.when or "")
+    except ValueError:
+        return received_at or "1970-01-01T00:00:00.000Z"
+    return meta.when or ""
+
+
+def _meta(body: dict[str, Any]) -> wire.Meta:
+    raw = body.get("meta")
+    if not isinstance(raw, dict):
+        raise Quarantined("no_meta")
+    if not isinstance(raw.get("messageId"), str) or not raw["messageId"]:
+        raise Quarantined("no_message_id")
+    if not isinstance(raw.get("type"), str) or not raw["type"]:
+        raise Quarantined("no_type")
+    meta: wire.Meta = _validated(wire.Meta, raw)
+    return meta
+
+
+def _entry(body: dict[str, Any], index: int | None) -> Any:  # noqa: ANN401 - whatever stands there
+    """Return the part of the body that speaks of the patient."""
+    patients = body.get("patients")
+    if isinstance(patients, list) and patients:
+        if index is None and len(patients) > 1:
+            # The ingress keeps a body in one piece when a copy per patient would be absurdly large.
+            raise Quarantined("too_many_patients")
+        if (index or 0) >= len(patients):
+            raise Quarantined("unknown_shape")
+        return patients[index or 0]
+    return body.get("payload")
+
+
+def _validated(model: type[wire.Wire], part: Any) -> Any:  # noqa: ANN401 - an instance of `model`
+    if not isinstance(part, dict):
+        raise Quarantined("no_patient" if model in wire.PER_PATIENT.values() else "unknown_shape")
+    try:
+        return model.model_validate(part)
+    except (ValidationError, RecursionError) as error:
+        # `from None`: pydantic's own message would print the input again in a traceback.
+        missing = isinstance(error, ValidationError) and any("patientId" in item["loc"] for item in error.errors())
+        raise Quarantined("no_patient" if missing else "unknown_shape") from None
+
+
+def _common(meta: wire.Meta, received_at: str | None) -> dict[str, Any]:
+    return {
+        "messageId": meta.message_id,
+        "type": meta.type,
+        "when": meta.when,
+        "requestId": meta.request_id,
+        "receivedAt": received_at,
+        "metadata": meta.data,
+        "patientId": None,
+        "externalId": None,
+        "additionalIds": None,
+    }
+
+
+def _own(part: wire.Wire) -> dict[str, Any]:
+    """Return the fields of `part`, but none that would overwrite what the delivery says of itself."""
+    fields = part.model_dump(by_alias=True)
+    for name in _OF_THE_DELIVERY:
+        fields.pop(name, None)
+    if not isinstance(part, wire.BulkPatientCreate):
+        fields.pop("requestId", None)
+    return fields
+
+
+def _dumps(record: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(record)
+    except TypeError:
+        pass  # a number beyond 64 bits in a field we only pass on; kept exact below
+    try:
+        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+    except (ValueError, RecursionError):  # a lone surrogate, or deeper than any reader would follow
+        raise Quarantined("unknown_shape") from None

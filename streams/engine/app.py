@@ -1,0 +1,154 @@
+"""Puts a job, the engine and Faust together: one Faust app per stage."""
+
+# ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import faust
+import uvloop
+from faust.stores import STORES
+
+from models import telemetry
+from streams.engine.engine import Engine
+from streams.engine.fatal import die
+from streams.engine.health import Health, health_of
+from streams.engine.job import Job, LongJob, hook
+from streams.engine.producer import Producer
+from streams.engine.recovery import BatchTables
+from streams.engine.restore import Restoration, restore
+from streams.engine.security import for_faust
+from streams.engine.settings import EngineSettings
+from streams.engine.transport import BatchTransport
+from streams.engine.watchdog import Watchdog
+
+_BEAT_S = 1.0
+
+
+class Worker(NamedTuple):
+    """One stage, ready to run."""
+
+    app: Any
+    engine: Engine
+    settings: EngineSettings
+    restoration: Restoration
+
+    def health(self) -> Health:
+        """Return what this worker is doing."""
+        return health_of(self.app.transport.positions, self.restoration, self.engine.written_at)
+
+
+def create(job: Job[Any] | LongJob, settings: EngineSettings) -> Worker:
+    """Return the worker of a stage. A job with a method `bound` is told its engine, for `settle`, `get` and `scan`."""
+    end = partial(die, stage=settings.stage)
+    app = _app(settings)
+    store = _table(app, settings).data
+    producer = Producer(settings, silent_s=lambda: float(app.consumer.silent_s()), end=end)
+    engine = Engine(job, sender=producer, state=store, settings=settings, end=end)
+    app.transport = BatchTransport(app.conf.broker_consumer, app, settings=settings, interrupt=engine.revoked)
+    restoration = Restoration()
+
+    async def bring_back(partitions: frozenset[int]) -> None:
+        before = restoration.records, restoration.seconds
+        await restore(store, partitions, settings, restoration)
+        records, seconds = restoration.records - before[0], round(restoration.seconds - before[1], 3)
+        telemetry.RESTORED(records, stage=settings.stage, seconds=seconds, partitions=len(partitions))
+        await producer.start()
+        await engine.assigned(partitions)
+
+    app.tables.restore, app.tables.die = bring_back, end
+    _agent(app, engine, settings)
+    worker = Worker(app, engine, settings, restoration)
+    _watch(worker, end)
+    if bound := hook(job, "bound"):
+        bound(engine)
+    return worker
+
+
+def run(worker: Worker) -> None:
+    """Run until SIGTERM or SIGINT; never returns."""
+    uvloop.install()
+    faust.Worker(worker.app, loglevel="WARNING", quiet=True, redirect_stdouts=False).execute_from_commandline()
+
+
+def _app(settings: EngineSettings) -> Any:
+    STORES.aliases["batch"] = "streams.engine.store:BatchStore"
+    servers = [f"kafka://{server}" for server in settings.bootstrap_servers.split(",")]
+    return faust.App(
+        settings.app_id,
+        broker=servers,
+        broker_credentials=for_faust(settings.security),
+        datadir=settings.state_dir / settings.stage,
+        store="batch://",
+        TableManager=BatchTables,
+        table_standby_replicas=0,
+        topic_partitions=settings.partitions,
+        topic_allow_declare=False,  # topics are made beforehand, with the right settings
+        topic_disable_leader=True,
+        key_serializer="raw",
+        value_serializer="raw",
+        web_enabled=False,  # Faust's would serve the tables to anyone, on every address
+        worker_redirect_stdouts=False,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=settings.fetch_bytes_max,
+        broker_max_poll_records=settings.batch_records_max,
+        broker_max_poll_interval=86400.0,  # to leave the group in silence is worse; the watchdog decides
+        broker_commit_interval=settings.commit_interval_s,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.heartbeat_interval_s,
+        broker_request_timeout=max(settings.request_timeout_s, settings.session_timeout_s),  # Faust insists
+        broker_rebalance_timeout=settings.rebalance_timeout_s,
+        stream_wait_empty=True,
+    )
+
+
+def _table(app: Any, settings: EngineSettings) -> Any:
+    return app.Table(
+        "state",
+        partitions=settings.partitions,
+        key_type=bytes,
+        value_type=bytes,
+        options={
+            "driver": "rocksdict",
+            "block_cache_size": settings.state_cache_bytes,
+            "write_buffer_size": settings.state_buffer_bytes,
+            "max_write_buffer_number": 2,
+            "max_open_files": 256,
+            "bloom_filter_size": 10,
+        },
+    )
+
+
+def _agent(app: Any, engine: Engine, settings: EngineSettings) -> None:
+    source = app.topic(
+        *settings.sources, key_type=bytes, value_type=bytes, value_serializer="raw", partitions=settings.partitions
+    )
+
+    async def batches(stream: Any) -> None:
+        async for event in stream.noack().events():
+            message, batch = event.message, event.value
+            try:
+                accepted = app.transport.positions.accept((message.topic, message.partition), batch)
+            except Exception as error:  # noqa: BLE001 - Faust would take the batch for done
+                app.transport.die(error)
+            if accepted:
+                engine.feed(message.partition, batch, event.ack)
+            else:
+                event.ack()  # moves nothing, only forgets the event
+
+    app.agent(source, name=f"{settings.app_id}.batches")(batches)
+
+
+def _watch(worker: Worker, end: Any) -> None:
+    settings = worker.settings
+    watchdog = Watchdog(stuck_s=lambda: worker.health().stuck_s, timeout_s=settings.stuck_timeout_s, end=end)
+
+    async def beat(_app: Any) -> None:
+        watchdog.beat()
+
+    async def begin(_app: Any) -> None:
+        watchdog.beat()
+        watchdog.start()
+
+    worker.app.timer(interval=_BEAT_S)(beat)
+    worker.app.task(begin)

@@ -1,0 +1,159 @@
+"""The engine: per partition number one piece of work after another, each written in the one safe order.
+
+It knows nothing of Faust. Batches come in through `feed`; it leans on a sender, a local state, and on being told when
+partitions come and go.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NoReturn
+
+from streams.engine import bookmarks, events, settled
+from streams.engine.batch import Batch
+from streams.engine.fatal import Fatal
+from streams.engine.job import Changes, Job, LongJob, Output, hook
+from streams.engine.long_work import LongWork
+from streams.engine.plan import check
+from streams.engine.positions import Partition
+from streams.engine.producer import Sender
+from streams.engine.settings import EngineSettings
+from streams.engine.short_work import ShortWork
+from streams.engine.store import LocalState
+from streams.engine.tails import Tails, read_tails, source_ends
+from streams.engine.term import Interrupted, Term
+from streams.engine.writer import Writer
+
+
+class Engine:
+    """Runs one job over the partitions that are ours."""
+
+    def __init__(
+        self,
+        job: Job[Any] | LongJob,
+        *,
+        sender: Sender,
+        state: LocalState,
+        settings: EngineSettings,
+        end: Callable[[BaseException | str], NoReturn],
+    ) -> None:
+        self._job = job
+        self._sender = sender
+        self._state = state
+        self._settings = settings
+        self._end = end
+        self._writer = Writer(sender, state, settings.changelog)
+        kind: Any = LongWork if hook(job, "process") else ShortWork
+        self._work: ShortWork | LongWork = kind(job, state=state, writer=self._writer, settings=settings)
+        self._term = Term({})
+        self._term.ended.set()
+        # First come first served, one per partition number: the source topics share its state and its outputs.
+        self._lanes: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns: set[asyncio.Task[None]] = set()
+
+    # --- partitions come and go ------------------------------------------------------------------------------------
+
+    async def assigned(self, partitions: frozenset[int]) -> None:
+        """Begin a term, once the state is restored: read the outputs' tails, then let the job begin."""
+        begun_at = time.monotonic()
+        ends = await source_ends(self._settings, partitions)
+        for partition in partitions:
+            self._check_positions(partition, ends)
+        tails, ends = await read_tails((*self._job.outputs, self._job.quarantine), partitions, self._settings)
+        self._sender.expect(ends | self._changelog_ends(partitions))
+        for partition in partitions:
+            await self._note_ahead(partition, tails[partition])
+        self._term = Term(tails)
+        seconds = round(time.monotonic() - begun_at, 3)
+        events.TAILS_READ(stage=self._settings.stage, partitions=len(partitions), seconds=seconds)
+        if begin := hook(self._job, "assigned"):
+            await begin(partitions)
+
+    async def revoked(self) -> None:
+        """End the term, and return when nothing that was begun in it is still being written."""
+        if self._term.ended.is_set():
+            return
+        self._term.ended.set()
+        if finish := hook(self._job, "revoked"):
+            await finish()
+        for partition in self._term.tails:
+            async with self._lanes[partition]:
+                pass
+
+    # --- work ------------------------------------------------------------------------------------------------------
+
+    def feed(self, partition: int, batch: Batch, done: Callable[[], None]) -> None:
+        """Queue a batch; call `done` when it is written, or given up (`batch.abandoned`) because the term ended."""
+        turn = asyncio.create_task(self._turn(self._term, partition, batch, done))
+        self._turns.add(turn)
+        turn.add_done_callback(self._turns.discard)
+
+    async def settle(self, partition: int, outputs: Sequence[Output], changes: Changes) -> bool:
+        """Write work that was finished out of order; return False if the partition is not ours any more.
+
+        Every output carries a `ce_id` derived from its input, by which a repeat after a crash is recognised, and the
+        `x-source` of the record it came from. Raises `Poison` if something is too large for a record.
+        """
+        settled.demand(outputs, most=self._settings.tail_records)
+        check(self._job, outputs, changes, self._settings.record_bytes_max)
+        term = self._term
+        async with self._lanes[partition]:
+            if not term.holds(partition):
+                return False
+            try:
+                rows = settled.unwritten(outputs, term.tails[partition], generation=self._settings.generation)
+                await self._writer.write(partition, rows, changes)
+            except Exception as error:  # noqa: BLE001 - half written: only a restart can tell how far it went
+                self._end(error)
+        return True
+
+    def get(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the values of `keys`, in order."""
+        return self._state.get_many(partition, keys)
+
+    def written_at(self, partition: int) -> float:
+        """Return when something of this partition number was last written, as `time.monotonic` counts."""
+        return self._writer.written_at.get(partition, 0.0)
+
+    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the state's keys that start with `prefix`, in order, with their values."""
+        return self._state.scan(partition, prefix)
+
+    async def _turn(self, term: Term, partition: int, batch: Batch, done: Callable[[], None]) -> None:
+        try:
+            async with self._lanes[partition]:
+                begun_at = time.monotonic()
+                try:
+                    await self._work.process(term, partition, batch.records)
+                    events.BATCH_DONE(time.monotonic() - begun_at, stage=self._settings.stage)
+                except Interrupted:
+                    batch.abandoned = True
+                    topic = batch.records[0].topic
+                    events.INTERRUPTED(stage=self._settings.stage, topic=topic, partition=partition)
+            done()
+        except Exception as error:  # noqa: BLE001 - a border of the process
+            self._end(error)
+
+    # --- what an assignment must find ------------------------------------------------------------------------------
+
+    def _check_positions(self, partition: int, ends: dict[Partition, int]) -> None:
+        for topic, position in bookmarks.positions(self._state, partition):
+            if position > (end := ends.get((topic, partition), position)):
+                raise Fatal(
+                    f"{topic}/{partition}: the state has read up to {position}, but the topic ends at {end}: it was "
+                    "deleted and made again, or it lost records. Operator action: start a new generation (another "
+                    "prefix); the old positions would skip the new topic's records in silence."
+                )
+
+    def _changelog_ends(self, partitions: Iterable[int]) -> dict[Partition, int]:
+        """Return where the changelog ends if nobody wrote to it since the restore."""
+        reached = {partition: self._state.reaches(partition) for partition in partitions}
+        return {(self._settings.changelog, number): at + 1 for number, at in reached.items() if at is not None}
+
+    async def _note_ahead(self, partition: int, tails: Tails) -> None:
+        bookmarks.recall(self._state, partition, tails)
+        changes = bookmarks.ahead(self._state, partition, tails)
+        known = dict(zip(changes, self._state.get_many(partition, list(changes)), strict=True)) if changes else {}
+        if changes != known:
+            await self._writer.write(partition, {}, changes)

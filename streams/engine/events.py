@@ -1,0 +1,18 @@
+"""What the engine can tell, beside the events every stage shares."""
+
+from models.telemetry import Event, counter, histogram
+
+UNREAD_EXPIRED = Event(
+    "unread_records_expired",
+    "error",
+    counter("unread_records_expired", "Records that retention deleted before they were read.", "stage", "topic"),
+    labels=("stage", "topic"),
+)
+TAILS_READ = Event("output_tails_read", "info", fields=("stage", "partitions", "seconds"))
+BATCH_DONE = Event(
+    "batch_done",
+    "debug",
+    histogram("batch_seconds", "Seconds from handing over a batch to its last acknowledgement.", "stage"),
+    labels=("stage",),
+)
+INTERRUPTED = Event("work_interrupted", "info", fields=("stage", "topic", "partition"))

@@ -1,0 +1,36 @@
+"""The one way out: nothing unfinished was committed, so leaving at once is always safe and a restart reads it again."""
+
+import logging
+import os
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+from models import telemetry
+
+EXIT_CODE = 70
+
+
+class Fatal(Exception):
+    """The stage cannot go on. The message is for an operator and carries no data."""
+
+
+def die(why: BaseException | str, *, stage: str) -> NoReturn:
+    """Log why, in words that cannot carry data, and end the process."""
+    sentence, error = _told(why)
+    telemetry.FATAL(stage=stage, sentence=sentence, error=error)
+    logging.shutdown()
+    os._exit(EXIT_CODE)
+
+
+def where(error: BaseException) -> str:
+    """Return the type of `error` and the lines that led to it, without its message: that may quote a record."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    path = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    return f"{type(error).__name__} at {path}" if path else type(error).__name__
+
+
+def _told(why: BaseException | str) -> tuple[str, str]:
+    if isinstance(why, str):
+        return why, ""
+    return (str(why) if isinstance(why, Fatal) else "unexpected error"), where(why)

@@ -1,0 +1,103 @@
+"""A `LongJob` over a batch: one record after another, in steps; given up at once when the partitions go."""
+
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+
+from streams.engine import bookmarks, quarantine
+from streams.engine.job import Changes, LongJob, Record, Step
+from streams.engine.plan import RESERVED, Plan, Refusal, check, refusal_of
+from streams.engine.settings import EngineSettings
+from streams.engine.short_work import tell_written
+from streams.engine.sources import Numbering
+from streams.engine.store import LocalState
+from streams.engine.term import Term, until_ended
+from streams.engine.writer import Writer
+
+
+class LongWork:
+    """A step is written when the next one comes: the record's last step carries the position of the source."""
+
+    def __init__(self, job: LongJob, *, state: LocalState, writer: Writer, settings: EngineSettings) -> None:
+        self._job = job
+        self._state = state
+        self._writer = writer
+        self._settings = settings
+
+    async def process(self, term: Term, partition: int, records: Sequence[Record]) -> None:
+        """Work on the records that are not done yet, or raise `Interrupted`."""
+        topic = records[0].topic
+        done = bookmarks.position(self._state.get_many(partition, [bookmarks.position_key(topic)])[0])
+        for record in records:
+            if record.offset >= done:
+                await self._process(term, partition, record)
+
+    async def _process(self, term: Term, partition: int, record: Record) -> None:
+        places = term.tails[partition].of(record.topic)
+        numbering = Numbering(record.topic, partition, places, self._settings.generation)
+        reading = PendingReading(self._state, partition)
+        held, refusals = Step(), list[Refusal]()
+        async with aclosing(until_ended(self._steps(record, reading), term)) as steps:
+            async for step in steps:
+                if isinstance(step, Refusal):
+                    refusals.append(step)
+                    held = Step([quarantine.quarantined(record, step.reason, topic=self._job.quarantine)])
+                else:
+                    await self._write(partition, record, held, numbering)
+                    held = step
+                reading.pending = held.changes
+        moved = bookmarks.moved(record.topic, record.offset + 1)
+        await self._write(partition, record, held._replace(changes={**held.changes, **moved}), numbering)
+        tell_written(self._settings.stage, 1, Plan(poison=refusals))
+
+    async def _steps(self, record: Record, reading: "PendingReading") -> AsyncGenerator[Step | Refusal, None]:
+        """Yield the job's steps; what it raises becomes the last one, unless it is not the record's fault."""
+        try:
+            async with aclosing(self._job.process(record, reading)) as steps:
+                async for step in steps:
+                    _check_step(self._job, step, self._settings.record_bytes_max)
+                    yield step
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one record must not stop its neighbours
+            yield refusal_of(record, error, quarantine.UNPROCESSABLE)
+
+    async def _write(self, partition: int, record: Record, step: Step, numbering: Numbering) -> None:
+        plan = Plan()
+        plan.add(step.outputs, record.offset, numbering)
+        await self._writer.write(partition, plan.outputs, step.changes, atomic=step.atomic)
+        tell_written(self._settings.stage, 0, plan)
+
+
+class PendingReading:
+    """The state, with the changes of the step that is not written yet on top."""
+
+    def __init__(self, state: LocalState, partition: int) -> None:
+        self.pending: Changes = {}
+        self._state = state
+        self._partition = partition
+
+    def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the values of `keys`, in order."""
+        values = self._state.get_many(self._partition, keys) if keys else []
+        return [self.pending.get(key, value) for key, value in zip(keys, values, strict=True)]
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the keys that start with `prefix`, in order, with their values."""
+        pending = dict(sorted((key, value) for key, value in self.pending.items() if key.startswith(prefix)))
+        for key, value in self._state.scan(self._partition, prefix):
+            for earlier in [mine for mine in pending if mine < key]:
+                yield from _present(earlier, pending.pop(earlier))
+            yield from _present(key, pending.pop(key, value))
+        for key, last in pending.items():
+            yield from _present(key, last)
+
+
+def _present(key: bytes, value: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+    if value is not None:
+        yield key, value
+
+
+def _check_step(job: LongJob, step: Step, bytes_max: int) -> None:
+    check(job, step.outputs, step.changes if step.atomic else {}, bytes_max)
+    for key, value in step.changes.items():
+        if key.startswith(RESERVED):
+            raise ValueError("keys that begin with a zero byte are the engine's")
+        check(job, (), {key: value}, bytes_max)

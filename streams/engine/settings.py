@@ -1,0 +1,68 @@
+"""How one stage's engine is set up; every limit carries its unit in its name."""
+
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Security:
+    """How to enter Kafka."""
+
+    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ssl_context: ssl.SSLContext | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """Everything the engine of one stage needs to know."""
+
+    stage: str
+    app_id: str
+    bootstrap_servers: str
+    sources: tuple[str, ...]
+    partitions: int
+    state_dir: Path
+    security: Security = field(default_factory=Security)
+
+    # Written into every output when set: a replay under another generation is not taken for a repeat.
+    generation: str = ""
+
+    batch_records_max: int = 500
+    fetch_bytes_max: int = 4 * 2**20
+    fetch_wait_s: float = 0.1  # Faust's 1.5 s lets an idle partition hold up a busy one on the same broker
+    queued_batches_max: int = 2  # per partition, fetched and not finished
+    unfinished_bytes_max: int = 256 * 2**20  # over all partitions
+
+    record_bytes_max: int = 40 * 2**20
+    batch_bytes_max: int = 900_000  # below Kafka's default max.message.bytes
+    inflight_bytes_max: int = 64 * 2**20  # below the broker's socket.request.max.bytes
+    compression: Literal["gzip", "lz4", "snappy", "zstd"] | None = None
+
+    tail_records: int = 1000  # read back from the end of each output partition; covers the outputs of one step
+
+    commit_interval_s: float = 0.5
+    session_timeout_s: float = 30.0
+    heartbeat_interval_s: float = 3.0
+    request_timeout_s: float = 60.0
+    rebalance_timeout_s: float = 120.0
+    send_timeout_s: float = 120.0
+    stop_timeout_s: float = 20.0
+    stuck_timeout_s: float = 300.0
+
+    state_cache_bytes: int = 8 * 2**20
+    state_buffer_bytes: int = 8 * 2**20
+
+    @property
+    def changelog(self) -> str:
+        """The compacted topic that holds the stage's state."""
+        return f"{self.app_id}-state-changelog"
+
+    @property
+    def lease_s(self) -> float:
+        """Seconds after the last heartbeat during which the partitions are surely still ours."""
+        return self.session_timeout_s - 2 * self.heartbeat_interval_s

@@ -1,0 +1,69 @@
+"""`x-source` on every output: which input record made it, and which of that record's outputs in the topic it is."""
+
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
+
+from models.headers import SOURCE
+from streams.engine.job import Headers
+
+SETTLED = "x-settled"  # written out of order: it does not say how far its source was read
+GENERATION = "x-generation"
+
+Place: TypeAlias = tuple[int, int]
+NOWHERE: Place = (-1, -1)
+
+
+class Source(NamedTuple):
+    """The parts of one `x-source`."""
+
+    topic: str
+    partition: int
+    offset: int
+    ordinal: int
+
+
+def text(topic: str, partition: int, offset: int, index: int) -> bytes:
+    """Return the header's value."""
+    return b"%s/%d/%d/%d" % (topic.encode(), partition, offset, index)
+
+
+def parse(raw: bytes) -> Source | None:
+    """Return the parts, or None if this is not one of ours."""
+    parts = raw.decode("utf-8", "replace").rsplit("/", 3)
+    if len(parts) != 4 or not all(part.isdecimal() for part in parts[1:]):  # noqa: PLR2004 - topic and three numbers
+        return None
+    return Source(parts[0], int(parts[1]), int(parts[2]), int(parts[3]))
+
+
+def header(headers: Headers, name: str) -> bytes | None:
+    """Return the last header called `name`."""
+    return next((value for key, value in reversed(headers) if key == name), None)
+
+
+def without(headers: Iterable[tuple[str, bytes]], *names: str) -> list[tuple[str, bytes]]:
+    """Return the headers that are not called one of `names`."""
+    return [(key, value) for key, value in headers if key not in names]
+
+
+class Numbering:
+    """Counts the outputs of each record by topic, and leaves out those at or before what is already written."""
+
+    def __init__(self, topic: str, partition: int, written: dict[str, Place], generation: str = "") -> None:
+        self._topic = topic
+        self._partition = partition
+        self._written = written
+        self._generation = [(GENERATION, generation.encode())] if generation else []
+        self._next: dict[str, Place] = {}
+
+    def stamp(self, output_topic: str, offset: int, headers: Headers) -> list[tuple[str, bytes]] | None:
+        """Return the headers of the next output of the record at `offset`, or None if it is written already."""
+        at, index = self._next.get(output_topic, NOWHERE)
+        index = index if at == offset else 0
+        self._next[output_topic] = (offset, index + 1)
+        if (offset, index) <= self._written.get(output_topic, NOWHERE):
+            return None
+        return [
+            *without(headers, SOURCE),
+            *self._generation,
+            (SOURCE, text(self._topic, self._partition, offset, index)),
+        ]

@@ -1,0 +1,78 @@
+"""The ends of the output partitions: what a predecessor wrote before it could say so in the state.
+
+Outputs of an input partition go, in input order, to one partition number, and only its owner writes there. So the last
+records tell which outputs need not be sent again. Settled outputs come in no order; they are known by their `ce_id`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from aiokafka import TopicPartition
+
+from models.headers import CE_ID, SOURCE
+from streams.engine.clients import log_reader, read
+from streams.engine.job import Headers
+from streams.engine.settings import EngineSettings
+from streams.engine.sources import GENERATION, NOWHERE, SETTLED, Place, header, parse
+
+OutputPartition = tuple[str, int]
+
+
+@dataclass
+class Tails:
+    """What the ends of one partition number say, over all output topics."""
+
+    written: dict[str, dict[str, Place]] = field(default_factory=dict)  # source topic -> output topic -> place
+    settled: dict[str, set[bytes]] = field(default_factory=dict)  # output topic -> ce_ids
+
+    def note(self, topic: str, partition: int, headers: Headers, generation: bytes = b"") -> None:
+        """Take in one record of an output topic.
+
+        The largest place counts, not the last: a late write of a worker that was thought dead may stand behind it.
+        """
+        if (header(headers, GENERATION) or b"") != generation:
+            return
+        if header(headers, SETTLED) is not None:
+            if ce_id := header(headers, CE_ID):
+                self.settled.setdefault(topic, set()).add(ce_id)
+            return
+        source = parse(header(headers, SOURCE) or b"")
+        if source is not None and source.partition == partition:
+            self.remember(source.topic, topic, (source.offset, source.ordinal))
+
+    def remember(self, source_topic: str, topic: str, place: Place) -> None:
+        """Take in that the outputs up to `place` are written."""
+        places = self.written.setdefault(source_topic, {})
+        places[topic] = max(place, places.get(topic, NOWHERE))
+
+    def of(self, source_topic: str) -> dict[str, Place]:
+        """Return how far each output topic is written for one source."""
+        return self.written.setdefault(source_topic, {})
+
+
+async def read_tails(
+    topics: Iterable[str], partitions: Iterable[int], settings: EngineSettings
+) -> tuple[dict[int, Tails], dict[OutputPartition, int]]:
+    """Return the tails of each partition number, and where each output partition ends."""
+    tails = {partition: Tails() for partition in partitions}
+    tps = [TopicPartition(topic, partition) for topic in topics for partition in tails]
+    if not tps:
+        return tails, {}
+    generation = settings.generation.encode()
+    async with log_reader(settings) as consumer:
+        consumer.assign(tps)
+        ends, first = await consumer.end_offsets(tps), await consumer.beginning_offsets(tps)
+        ranges = {tp: (max(first[tp], ends[tp] - settings.tail_records), ends[tp]) for tp in tps}
+        async for tp, records in read(consumer, ranges):
+            for record in records:
+                tails[tp.partition].note(tp.topic, tp.partition, record.headers, generation)
+    return tails, {(tp.topic, tp.partition): end for tp, end in ends.items()}
+
+
+async def source_ends(settings: EngineSettings, partitions: Iterable[int]) -> dict[OutputPartition, int]:
+    """Return where each source partition of these numbers ends."""
+    tps = [TopicPartition(topic, partition) for topic in settings.sources for partition in partitions]
+    if not tps:
+        return {}
+    async with log_reader(settings) as consumer:
+        return {(tp.topic, tp.partition): end for tp, end in (await consumer.end_offsets(tps)).items()}

@@ -1,0 +1,62 @@
+"""Faust's way to Kafka, with the consumer that hands out batches and what that consumer needs to decide."""
+
+# ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar, NoReturn
+
+from faust.transport.drivers import aiokafka as driver
+
+from streams.engine import events
+from streams.engine.consumer import BatchConsumer
+from streams.engine.fatal import Fatal, die
+from streams.engine.positions import Partition, Positions
+from streams.engine.settings import EngineSettings
+
+
+class BatchTransport(driver.Transport):  # type: ignore[misc]
+    """`interrupt` is called when partitions are about to go: it ends long work and returns once nothing is written."""
+
+    Consumer: ClassVar[type] = BatchConsumer
+
+    def __init__(
+        self,
+        url: Any,
+        app: Any,
+        *,
+        settings: EngineSettings,
+        interrupt: Callable[[], Awaitable[None]],
+    ) -> None:
+        super().__init__(url, app)
+        self.positions = Positions(
+            queued_batches_max=settings.queued_batches_max, unfinished_bytes_max=settings.unfinished_bytes_max
+        )
+        self.interrupt = interrupt
+        self.fetch_wait_s = settings.fetch_wait_s
+        self.stop_timeout_s = settings.stop_timeout_s
+        self._stage = settings.stage
+        self._interrupting: asyncio.Future[None] | None = None
+
+    def die(self, why: BaseException | str) -> NoReturn:
+        """End the process."""
+        die(why, stage=self._stage)
+
+    def interrupt_soon(self) -> None:
+        """Interrupt from where nothing can be awaited."""
+        self._interrupting = asyncio.ensure_future(self.interrupt())
+
+    def start(self, partition: Partition, committed: int | None, earliest: int, end: int) -> int:
+        """Return where to read on, or raise `Fatal` if the topic is not the one that was committed."""
+        if not committed:
+            return earliest
+        name = f"{partition[0]}/{partition[1]}"
+        if committed > end:
+            raise Fatal(
+                f"{name}: committed up to {committed}, but the topic ends at {end}: it was deleted and made again, "
+                "or it lost records. Operator action: start a new generation (another prefix, or a new state folder, "
+                "changelog and consumer group); the old positions mean nothing in the new topic."
+            )
+        if committed < earliest:
+            events.UNREAD_EXPIRED(earliest - committed, stage=self._stage, topic=partition[0])
+        return max(committed, earliest)

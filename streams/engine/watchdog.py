@@ -1,0 +1,51 @@
+"""A thread that ends the process when it is stuck: a stage that silently does nothing is worse than a restart."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+
+class Watchdog:
+    """Looks every few seconds whether the event loop turns and whether the work moves."""
+
+    def __init__(
+        self,
+        *,
+        stuck_s: Callable[[], float],
+        timeout_s: float,
+        end: Callable[[str], NoReturn],
+        every_s: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stuck_s = stuck_s
+        self._timeout_s = timeout_s
+        self._end = end
+        self._every_s = every_s
+        self._clock = clock
+        self._beat_at = clock()
+        self._stopped = threading.Event()
+
+    def beat(self) -> None:
+        """Say that the event loop turns; call this from it, more often than the timeout."""
+        self._beat_at = self._clock()
+
+    def start(self) -> None:
+        """Begin to watch."""
+        threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop watching."""
+        self._stopped.set()
+
+    def look(self) -> None:
+        """End the process if it is stuck now."""
+        silent_s = self._clock() - self._beat_at
+        if silent_s > self._timeout_s:
+            self._end(f"the event loop has not turned for {silent_s:.0f} s")
+        if (stuck_s := self._stuck_s()) > self._timeout_s:
+            self._end(f"nothing has moved for {stuck_s:.0f} s, although there is work")
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._every_s):
+            self.look()

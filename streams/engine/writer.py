@@ -1,0 +1,37 @@
+"""Writes in the one safe order: outputs acknowledged, then the changelog acknowledged, then the local copy."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from streams.engine.job import Changes, Output
+from streams.engine.producer import Sender
+from streams.engine.store import LocalState
+
+
+class Writer:
+    """The outputs, the changelog and the local state of one stage."""
+
+    def __init__(self, sender: Sender, state: LocalState, changelog: str) -> None:
+        self._sender = sender
+        self._state = state
+        self._changelog = changelog
+        self.written_at: dict[int, float] = {}
+
+    def one_batch(self, changes: Changes) -> bool:
+        """Return whether these changes are one record batch of ordinary size."""
+        return self._sender.fits(self._rows(changes))
+
+    async def write(
+        self, partition: int, outputs: Mapping[str, Sequence[Output]], changes: Changes, *, atomic: bool = True
+    ) -> None:
+        """Write all of it; atomic changes exist in the changelog together or not at all."""
+        if outputs:
+            await self._sender.send(partition, outputs)
+        if changes:
+            rows = self._rows(changes)
+            reached = await self._sender.send(partition, {self._changelog: rows}, whole=atomic)
+            self._state.put_many(partition, changes.items(), reached)
+        self.written_at[partition] = time.monotonic()
+
+    def _rows(self, changes: Changes) -> list[Output]:
+        return [Output(self._changelog, key, value) for key, value in changes.items()]

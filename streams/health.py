@@ -1,0 +1,55 @@
+"""Each stage's /live, /ready and /metrics, on an address of the operator's choice."""
+
+from aiohttp import web
+from prometheus_client import generate_latest
+
+from models import telemetry
+from streams.engine.app import Worker
+
+_FINISHED = telemetry.gauge("partition_finished_offset", "Next offset to finish.", "stage", "topic", "partition")
+_UNFINISHED = telemetry.gauge("partition_unfinished_batches", "Fetched, not finished.", "stage", "topic", "partition")
+_OLDEST = telemetry.gauge("partition_oldest_unfinished_seconds", "Age of that.", "stage", "topic", "partition")
+_READY = telemetry.gauge("stage_ready", "1: restored and consuming.", "stage")
+
+
+def serve(worker: Worker, *, host: str, port: int) -> None:
+    """Answer on `host:port` while the stage runs; a port that is taken is said and does not stop the work."""
+
+    async def begin(_app: object) -> None:
+        runner = web.AppRunner(_routes(worker), access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError:
+            telemetry.HEALTH_PORT_TAKEN(stage=worker.settings.stage, address=f"{host}:{port}")
+
+    worker.app.task(begin)
+
+
+def _routes(worker: Worker) -> web.Application:
+    async def live(_: web.Request) -> web.Response:
+        return web.json_response({"live": True})
+
+    async def ready(_: web.Request) -> web.Response:
+        health = worker.health()
+        facts = {"ready": health.ready, "waiting_for": health.waiting_for, "partitions": len(health.partitions)}
+        return web.json_response(facts, status=200 if health.ready else 503)
+
+    async def metrics(_: web.Request) -> web.Response:
+        _measure(worker)
+        return web.Response(
+            body=generate_latest(telemetry.REGISTRY), headers={"Content-Type": "text/plain; version=0.0.4"}
+        )
+
+    app = web.Application()
+    app.add_routes([web.get("/live", live), web.get("/ready", ready), web.get("/metrics", metrics)])
+    return app
+
+
+def _measure(worker: Worker) -> None:
+    stage, health = worker.settings.stage, worker.health()
+    _READY.labels(stage).set(health.ready)
+    for (topic, partition), facts in health.partitions.items():
+        _FINISHED.labels(stage, topic, partition).set(facts.finished or 0)
+        _UNFINISHED.labels(stage, topic, partition).set(facts.unfinished_batches)
+        _OLDEST.labels(stage, topic, partition).set(facts.oldest_unfinished_s)

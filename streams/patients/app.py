@@ -1,0 +1,15 @@
+"""The `patients` stage: everything that speaks of a patient or a bulk job -> `patients` · `bulk-jobs` (compacted).
+
+Key: the patient's id, or the job's request id. Delivery: as every stage. The state does not depend on the order in
+which topics arrive, nor on how often.
+"""
+
+from models.settings import WorkerSettings
+from streams.configuration import engine_settings
+from streams.engine.app import Worker, create
+from streams.patients.job import SOURCES, PatientsJob
+
+
+def worker(settings: WorkerSettings) -> Worker:
+    """Return the stage, ready to run."""
+    return create(PatientsJob(settings.topic_prefix), engine_settings("patients", SOURCES, settings))

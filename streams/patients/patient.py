@@ -1,0 +1,108 @@
+"""What one record changes in what is known of its patient. Pure.
+
+A fold: the same record twice, or records of different topics in another order, give the same state. What is counted
+(documents, bundles) is therefore remembered one by one, under a key of its own next to the patient's.
+"""
+
+from typing import Any
+
+from models import topics
+from streams.patients import encounters
+from streams.patients.versions import earliest, keep_newest, latest, status_rank, version
+
+State = dict[str, Any]
+
+_COUNTED = {topics.DOCUMENTS: "documents", topics.BUNDLES: "bundles"}
+_OUTCOME_RANK = {"failed": 0, "expired": 1, "stored": 2}
+
+
+def item_id(topic: str, record: dict[str, Any]) -> str | None:
+    """Return the id under which something counted is remembered, None if the record counts nothing."""
+    if topic == topics.DOCUMENTS:
+        return f"{topic}/{record.get('documentId') or record.get('fileName') or record.get('messageId')}"
+    if topic == topics.BUNDLES:
+        return f"{topic}/{record.get('messageId')}"
+    return None
+
+
+def fold(state: State | None, topic: str, record: dict[str, Any]) -> State:
+    """Return the patient's state after `record` of `topic`, counts aside."""
+    at = version(record)
+    state = state or {"patientId": record["patientId"]}
+    for field in ("externalId", "additionalIds", "metadata"):
+        keep_newest(state, field, record.get(field), at)
+    seen = record.get("receivedAt") or record.get("when")
+    state["firstSeen"] = earliest(state.get("firstSeen"), seen)
+    state["lastSeen"] = latest(state.get("lastSeen"), seen)
+    if topic in topics.PER_PATIENT_TYPES:
+        _message(state, topic, record, at)
+    if topic.startswith("patient."):
+        encounters.add(state.setdefault("stays", {}), record, at)
+    if topic == topics.FHIR_SNAPSHOTS:
+        _snapshot(state, record, at)
+    return state
+
+
+def count(state: State, topic: str, record: dict[str, Any], known: list[Any] | None) -> list[Any]:
+    """Count a document or bundle in `state`; return what is known of it now (`known`: before).
+
+    The newest message about it wins; of one message, what was stored beats what was not.
+    """
+    outcome = record["outcome"]
+    now = [*version(record), _OUTCOME_RANK[outcome], outcome]
+    if known is not None and known >= now:
+        return known
+    counts = state.setdefault(_COUNTED[topic], {})
+    if known is not None:
+        counts[known[-1]] -= 1
+    counts[outcome] = counts.get(outcome, 0) + 1
+    counts["newest"] = latest(counts.get("newest"), record.get("when"))
+    return now
+
+
+def published(state: State) -> dict[str, Any]:
+    """Return the state as the `patients` topic shows it."""
+    return {
+        "patientId": state["patientId"],
+        "externalId": state.get("externalId"),
+        "additionalIds": state.get("additionalIds"),
+        "metadata": state.get("metadata"),
+        "messages": {
+            name: {field: message[field] for field in ("status", "requestId", "when")}
+            for name, message in sorted(state.get("messages", {}).items())
+        },
+        "documents": _counts(state.get("documents", {})),
+        "bundles": _counts(state.get("bundles", {})),
+        "encounters": encounters.encounters(state.get("stays", {})),
+        "resources": state.get("snapshot", {}).get("byType", {}),
+        "rejected": state.get("snapshot", {}).get("rejected", 0),
+        "lastCompleteSnapshot": state.get("snapshot", {}).get("snapshotId"),
+        "firstSeen": state.get("firstSeen"),
+        "lastSeen": state.get("lastSeen"),
+    }
+
+
+def _message(state: State, topic: str, record: dict[str, Any], at: list[str]) -> None:
+    rank = status_rank(record.get("status"), at)
+    messages = state.setdefault("messages", {})
+    if topic not in messages or rank >= messages[topic]["rank"]:
+        messages[topic] = {
+            "status": record.get("status"),
+            "requestId": record.get("requestId"),
+            "when": record.get("when"),
+            "rank": rank,
+        }
+
+
+def _snapshot(state: State, record: dict[str, Any], at: list[str]) -> None:
+    if record.get("kind") == "consolidated" and record.get("complete") and not record.get("stale"):
+        told = {
+            "snapshotId": record.get("snapshotId"),
+            "byType": record.get("byType") or {},
+            "rejected": (record.get("counts") or {}).get("rejected", 0),
+        }
+        keep_newest(state, "snapshot", told, at)
+
+
+def _counts(counts: dict[str, Any]) -> dict[str, Any]:
+    return {name: counts.get(name, 0) for name in ("stored", "expired", "failed")} | {"newest": counts.get("newest")}

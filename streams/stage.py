@@ -1,0 +1,53 @@
+"""One stage as a process of its own: `python -m streams.stage deliveries`."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from importlib import import_module
+
+from models import telemetry, topics
+from models.errors import Misconfigured
+from models.settings import WorkerSettings, load
+from streams import health
+from streams.engine.app import Worker, run
+
+USAGE = 2
+
+
+def build(stage: str, settings: WorkerSettings) -> Worker:
+    """Return a stage by its name, ready to run."""
+    worker: Worker = import_module(f"streams.{stage}.app").worker(settings)
+    return worker
+
+
+def main(stage: str) -> None:
+    """Run one stage until SIGTERM; exit 2 if the settings are wrong."""
+    try:
+        settings = load(WorkerSettings)
+    except Misconfigured as problem:
+        sys.stderr.write(f"{problem}\n")
+        sys.exit(USAGE)
+    telemetry.configure(level=settings.log_level, style=settings.log_format)
+    worker = build(stage, settings)
+    if settings.worker_port:
+        health.serve(worker, host=settings.worker_host, port=settings.worker_port + topics.STAGES.index(stage))
+    _end_with_parent()
+    run(worker)
+
+
+def _end_with_parent() -> None:
+    """Stop when whoever started us is gone: a supervisor that was killed leaves no workers behind."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,36 @@
+"""The published schemas are what the models say, and what the topics hold."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from models import body, samples, schemas
+from streams.deliveries.normalize import normalize
+
+FOLDER = Path(schemas.__file__).parent
+KNOWN = [name for name in samples.names() if samples.load(name)["meta"]["type"] in schemas.MODELS]
+
+
+def test_the_committed_schemas_are_up_to_date():
+    committed = {path.name: path.read_text() for path in FOLDER.glob("*.json")}
+
+    assert committed == schemas.files(), "run: python -m models.schemas"
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_normalized_sample_is_valid_against_its_published_schema(name):
+    delivery = samples.load(name)
+    schema = json.loads((FOLDER / f"{delivery['meta']['type']}.json").read_text())
+
+    value = normalize(body.parse(samples.encode(delivery)), index=0, received_at="2025-10-30T12:00:01.000Z").value
+
+    jsonschema.Draft202012Validator(schema).validate(json.loads(value))
+
+
+def test_the_asyncapi_document_describes_every_topic_a_team_may_read():
+    document = schemas.asyncapi()
+
+    assert set(schemas.MODELS) <= set(document["channels"])
+    assert not any("changelog" in name for name in document["channels"])

@@ -1,0 +1,72 @@
+"""Settings: what is missing or wrong is said by name, without its value."""
+
+import pytest
+
+from models.errors import Misconfigured
+from models.settings import IngressSettings, KafkaSettings, WorkerSettings, load
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch, tmp_path):
+    for name in ("METRIPORT_WEBHOOK_KEYS", "KAFKA_BOOTSTRAP_SERVERS", "TOPIC_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_listed_key_is_taken(monkeypatch):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", "old-key, new-key,")
+
+    settings = load(IngressSettings)
+
+    assert settings.webhook_keys == (b"old-key", b"new-key")
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(Misconfigured, match=r"KAFKA_BOOTSTRAP_SERVERS.*METRIPORT_WEBHOOK_KEYS"):
+        load(IngressSettings)
+
+
+def test_a_wrong_value_is_named_but_not_shown(monkeypatch):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", "secret-key")
+    monkeypatch.setenv("BODY_BYTES_MAX", "secret-number")
+
+    with pytest.raises(Misconfigured) as caught:
+        load(IngressSettings)
+
+    assert "BODY_BYTES_MAX" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_keys_are_not_shown_when_settings_are_printed(monkeypatch):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", "secret-key")
+
+    assert "secret-key" not in repr(load(IngressSettings))
+
+
+def test_the_worker_needs_no_webhook_key(monkeypatch):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "a:9092, b:9092")
+
+    assert load(WorkerSettings).kafka_bootstrap_servers == "a:9092,b:9092"
+
+
+def test_the_defaults_are_the_promised_ones(monkeypatch):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", "k")
+
+    settings = load(IngressSettings)
+
+    assert settings.topic_prefix == "metriport."
+    assert (settings.topic_partitions, settings.topic_replication) == (12, 3)
+    assert (settings.ingress_host, settings.ingress_port) == ("0.0.0.0", 8080)
+    assert str(settings.spool_dir) == "var/spool"
+    assert settings.body_bytes_max == 33554432
+
+
+def test_an_address_without_a_port_is_refused(monkeypatch):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost")
+
+    with pytest.raises(Misconfigured, match="KAFKA_BOOTSTRAP_SERVERS"):
+        load(KafkaSettings)
