@@ -1,7 +1,8 @@
 """What is known of a patient's resources: one short entry each, kept in shards that fit a state record.
 
 A manifest is loaded, changed in memory by one snapshot, and written back: the head always, a shard only if it changed.
-Applying one snapshot twice leaves what applying it once leaves.
+A changed shard is written beside the old one, and only the new head says that it is the one to read. So whoever stops in
+between leaves the manifest as it was.
 """
 
 from collections import defaultdict
@@ -59,7 +60,7 @@ class Head(msgspec.Struct, array_like=True):
     """What is needed to read the rest."""
 
     format: int = FORMAT
-    shards: int = 1
+    slots: list[int] = msgspec.field(default_factory=lambda: [0])
     validator: str = ""
     scopes: list[Scope] = msgspec.field(default_factory=list)
 
@@ -72,6 +73,7 @@ class Manifest:
         self.head = head
         self._entries = {(entry.type, entry.identity): entry for entry in entries}
         self._changed: set[int] = set()
+        self._old: list[bytes] = []
         self.by_raw: dict[bytes, Entry] = {}
         self.by_id: dict[tuple[str, str], Entry] = {}
         for entry in self._entries.values():
@@ -91,7 +93,7 @@ class Manifest:
         """Add `entry`, or note that it changed."""
         self._entries[entry.type, entry.identity] = entry
         self._index(entry)
-        self._changed.add(self._shard(entry))
+        self._changed.add(_shard(entry, len(self.head.slots)))
 
     def remove(self, entry: Entry) -> None:
         """Forget `entry`."""
@@ -100,7 +102,7 @@ class Manifest:
         for known in entry.ids:
             if self.by_id.get((entry.type, known)) is entry:
                 del self.by_id[entry.type, known]
-        self._changed.add(self._shard(entry))
+        self._changed.add(_shard(entry, len(self.head.slots)))
 
     def retire(self, entry: Entry) -> None:
         """Forget the bytes of `entry`: should they come back, they are new."""
@@ -116,19 +118,26 @@ class Manifest:
         self.head.scopes.append(Scope(name))
         return len(self.head.scopes) - 1
 
-    def changes(self) -> Iterator[tuple[bytes, bytes | None]]:
-        """Yield what must be written, the head last: keys and values of the state."""
-        wanted = _shards(len(self._entries))
-        if wanted > self.head.shards:
-            self.head.shards = wanted
-            self._changed = set(range(wanted))
-        shards: defaultdict[int, list[Entry]] = defaultdict(list)
+    def shards(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """Yield the changed shards as they are written beside the old ones: keys and values of the state."""
+        self._old = shard_keys(self.patient, self.head)
+        count, slots = max(_shards(len(self._entries)), len(self.head.slots)), self.head.slots
+        if count > len(slots):
+            slots, self._changed = [1] * count, set(range(count))
+        entries: defaultdict[int, list[Entry]] = defaultdict(list)
         for entry in self._entries.values():
-            if (number := self._shard(entry)) in self._changed:
-                shards[number].append(entry)
+            if (number := _shard(entry, count)) in self._changed:
+                entries[number].append(entry)
+        self.head.slots = [1 - slot if number in self._changed else slot for number, slot in enumerate(slots)]
+        keys = shard_keys(self.patient, self.head)
         for number in sorted(self._changed):
-            yield shard_key(self.patient, number), msgspec.msgpack.encode(shards[number]) if shards[number] else None
+            yield keys[number], msgspec.msgpack.encode(entries[number])
+
+    def switch(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """Yield the new head, and the end of the shards that it does not name any more. Only after `shards`."""
         yield head_key(self.patient), msgspec.msgpack.encode(self.head)
+        now = set(shard_keys(self.patient, self.head))
+        yield from ((key, None) for key in self._old if key not in now)
 
     def _index(self, entry: Entry) -> None:
         if entry.raw:
@@ -138,28 +147,21 @@ class Manifest:
         for known in entry.ids:
             self.by_id.setdefault((entry.type, known), entry)
 
-    def _shard(self, entry: Entry) -> int:
-        return crc32(f"{entry.type}/{entry.identity}".encode()) % self.head.shards
-
 
 def head_key(patient: str) -> bytes:
     """Return the state key of a patient's manifest."""
     return f"manifest/{patient}".encode()
 
 
-def shard_key(patient: str, number: int) -> bytes:
-    """Return the state key of one shard of it."""
-    return f"manifest/{patient}/{number}".encode()
+def shard_keys(patient: str, head: Head) -> list[bytes]:
+    """Return the state keys of all shards."""
+    count = len(head.slots)
+    return [f"manifest/{patient}/{count}/{number}/{slot}".encode() for number, slot in enumerate(head.slots)]
 
 
 def read_head(value: bytes | None) -> Head:
     """Return the head kept as `value`; an empty one for a patient not seen before."""
     return _HEAD.decode(value) if value else Head()
-
-
-def shard_keys(patient: str, head: Head) -> list[bytes]:
-    """Return the state keys of all shards."""
-    return [shard_key(patient, number) for number in range(head.shards)]
 
 
 def read_shard(value: bytes | None) -> list[Entry]:
@@ -169,6 +171,10 @@ def read_shard(value: bytes | None) -> list[Entry]:
 
 _HEAD = msgspec.msgpack.Decoder(Head)
 _SHARD = msgspec.msgpack.Decoder(list[Entry])
+
+
+def _shard(entry: Entry, count: int) -> int:
+    return crc32(f"{entry.type}/{entry.identity}".encode()) % count
 
 
 def _shards(entries: int) -> int:

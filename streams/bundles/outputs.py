@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from models import topics
 from streams.bundles.diff import Counts, Event
 from streams.bundles.library import FHIR_VERSION
 from streams.bundles.survey import Row
@@ -15,16 +16,10 @@ from streams.bundles.survey import Row
 Header = tuple[str, bytes]
 Bytes = Callable[[Row], bytes]
 
-CHANGES = "fhir.changes"
-SNAPSHOTS = "fhir.snapshots"
-REJECTED = "fhir.rejected"
-QUARANTINE = "quarantine.bundles"
-_STATE = "fhir.state."
-_OTHER = "other"
-
 _FHIR = b"application/fhir+json"
 _JSON = b"application/json"
 _POINTER = b"application/vnd.metriport-streams.pointer+json"
+REFUSED = frozenset({"rejected", "crashed"})
 
 
 class Output(NamedTuple):
@@ -43,7 +38,7 @@ class Facts(NamedTuple):
     patient: str
     snapshot_id: str
     blob: str
-    state_types: frozenset[str]
+    state_types: tuple[str, ...]
     value_bytes_max: int
 
 
@@ -64,13 +59,13 @@ def as_json(counts: Counts) -> dict[str, int]:
 
 def of_event(facts: Facts, event: Event, bytes_of: Bytes) -> Iterator[Output]:
     """Yield the records of one event: the change and the state, or why it was refused."""
-    if event.change in {"rejected", "crashed"}:
-        yield from _refused(facts, event, bytes_of)
+    if event.change in REFUSED:
+        yield _refused(facts, event)
         return
     value, content_type, headers = _value(facts, event, bytes_of)
     headers = [*_headers(facts, event), *headers]
-    topic = _STATE + (event.type if event.type in facts.state_types else _OTHER)
-    yield Output(CHANGES, facts.patient, value, content_type, headers)
+    topic = topics.fhir_state(event.type, types=facts.state_types)
+    yield Output(topics.FHIR_CHANGES, facts.patient, value, content_type, headers)
     yield Output(topic, f"{facts.patient}/{event.type}/{event.identity}", value, content_type, headers)
 
 
@@ -81,19 +76,15 @@ def _value(facts: Facts, event: Event, bytes_of: Bytes) -> tuple[bytes | None, b
         return None, _FHIR, []
     if row.end - row.start <= facts.value_bytes_max:
         return bytes_of(row), _FHIR, []
-    pointer = {"blob": facts.blob, "range": f"{row.start}-{row.end - 1}", "bytes": row.end - row.start}
+    pointer = {"blob": facts.blob, "range": _range(row).decode(), "bytes": row.end - row.start}
     return orjson.dumps(pointer), _POINTER, _place(facts, row)
 
 
-def _refused(facts: Facts, event: Event, bytes_of: Bytes) -> Iterator[Output]:
+def _refused(facts: Facts, event: Event) -> Output:
     row = event.row
     assert row is not None
     headers = [*_headers(facts, event), *_place(facts, row)]
-    yield Output(REJECTED, f"{facts.patient}/{event.type}/{event.identity}", row.outcome, _FHIR, headers)
-    if event.change == "crashed":
-        reason = [("x-quarantine-reason", b"crashed")]
-        value = bytes_of(row) if row.end - row.start <= facts.value_bytes_max else b""
-        yield Output(QUARANTINE, facts.patient, value, _FHIR, [*headers, *reason])
+    return Output(topics.FHIR_REJECTED, facts.patient, row.outcome, _FHIR, headers)
 
 
 def _headers(facts: Facts, event: Event) -> list[Header]:
@@ -113,8 +104,12 @@ def _headers(facts: Facts, event: Event) -> list[Header]:
 
 
 def _place(facts: Facts, row: Row) -> list[Header]:
-    """Where the received bytes are: the blob, and the bytes in it as in HTTP's `Range`, first and last."""
-    return [("x-blob", facts.blob.encode()), ("x-range", f"{row.start}-{row.end - 1}".encode())]
+    """Where the received bytes are: the blob, the position of the first byte, and that behind the last one."""
+    return [("x-blob", facts.blob.encode()), ("x-range", _range(row))]
+
+
+def _range(row: Row) -> bytes:
+    return b"%d-%d" % (row.start, row.end)
 
 
 def _mark(facts: Facts, change: str, value: dict[str, Any]) -> Output:
@@ -123,4 +118,4 @@ def _mark(facts: Facts, change: str, value: dict[str, Any]) -> Output:
         ("x-snapshot-id", facts.snapshot_id.encode()),
         ("x-fhir-version", FHIR_VERSION.encode()),
     ]
-    return Output(CHANGES, facts.patient, orjson.dumps(value), _JSON, headers)
+    return Output(topics.FHIR_CHANGES, facts.patient, orjson.dumps(value), _JSON, headers)

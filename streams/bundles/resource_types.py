@@ -36,11 +36,3 @@ R4_ONLY_TYPES = frozenset(
     SubstancePolymer SubstanceProtein SubstanceReferenceInformation SubstanceSourceMaterial
     SubstanceSpecification""".split()
 )
-
-# What Metriport's bundles hold, and what a topic of their own is kept for unless an operator says otherwise.
-METRIPORT_TYPES = frozenset(
-    """AllergyIntolerance CarePlan Communication Composition Condition Consent Coverage DiagnosticReport
-    DocumentReference Encounter FamilyMemberHistory Goal Immunization Location Medication MedicationAdministration
-    MedicationDispense MedicationRequest MedicationStatement Observation Organization Patient Practitioner
-    Procedure RelatedPerson RiskAssessment ServiceRequest Specimen""".split()
-)

@@ -37,9 +37,10 @@ class Row(msgspec.Struct):
 class Survey:
     """What a bundle holds: `seen` are the known bytes with their last position, `rows` the others."""
 
-    def __init__(self, manifest: Manifest, *, resources_max: int) -> None:
+    def __init__(self, manifest: Manifest, *, trusted: bool, resources_max: int) -> None:
         self._manifest = manifest
-        self._known = manifest.by_raw
+        # Bytes that another validator judged are judged again.
+        self._known = manifest.by_raw if trusted else {}
         self._resources_max = resources_max
         self._rows: dict[object, Row] = {}
         self.seen: dict[bytes, int] = {}
@@ -70,7 +71,7 @@ class Survey:
         self._rows[key] = row
 
     def rows(self) -> list[Row]:
-        """Return the unknown resources that count, in the bundle's order; drop known ones that came before their like."""
+        """Return the unknown resources that count, in the bundle's order, without those a later one replaces."""
         for row in list(self._rows.values()):
             entry = self._manifest.by_id.get((row.type, row.id)) if row.id else None
             if entry is None or entry.ids[0] != row.id:
@@ -90,9 +91,9 @@ class Survey:
         return ((self._known[digest], digest) for digest in self.seen)
 
 
-def survey(blocks: Iterable[Block], manifest: Manifest, *, resources_max: int) -> Survey:
+def survey(blocks: Iterable[Block], manifest: Manifest, *, trusted: bool, resources_max: int) -> Survey:
     """Return the survey of a whole bundle; raise `Unreadable`."""
-    found = Survey(manifest, resources_max=resources_max)
+    found = Survey(manifest, trusted=trusted, resources_max=resources_max)
     for block in blocks:
         found.add(block)
     return found
