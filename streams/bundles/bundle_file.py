@@ -9,18 +9,20 @@ from streams.bundles.split import Block, split
 
 
 class BundleFile:
-    """Reads an open file; only what is asked for is in memory."""
+    """Reads an open file; only what is asked for is in memory. Without a file it is a bundle without resources."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int | None = None) -> None:
         self._descriptor = descriptor
 
     def blocks(self, *, block_bytes: int, entry_bytes_max: int) -> Iterator[Block]:
         """Yield the resources from the start."""
-        at = 0
+        descriptor, at = self._descriptor, 0
+        if descriptor is None:
+            return iter(())
 
         def read(count: int) -> bytes:
             nonlocal at
-            data = os.pread(self._descriptor, count, at)
+            data = os.pread(descriptor, count, at)
             at += len(data)
             return data
 
@@ -28,6 +30,7 @@ class BundleFile:
 
     def bytes(self, start: int, end: int) -> bytes:
         """Return the bytes from `start` to before `end`."""
+        assert self._descriptor is not None
         return os.pread(self._descriptor, end - start, start)
 
 

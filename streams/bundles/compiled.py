@@ -4,9 +4,8 @@ Stricter than the library where that is cheaper (Python field names, JSON in str
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-from pydantic_core import SchemaValidator
 from pydantic_core import core_schema as cs
 
 from streams.bundles.assembly import Element, Schema, assemble
@@ -25,21 +24,53 @@ _EVERYDAY = {
 }
 # An Extension has a hundred fields and nearly always one of these.
 _EXTENSION_KEYS = frozenset(
-    """url id extension valueString valueCode valueCoding valueCodeableConcept valueDecimal valueBoolean valueReference
-    valueIdentifier valueRelatedArtifact valueUri valueUrl valueDateTime valueInteger valueQuantity""".split()
+    [
+        "url",
+        "id",
+        "extension",
+        "valueString",
+        "valueCode",
+        "valueCoding",
+        "valueCodeableConcept",
+        "valueDecimal",
+        "valueBoolean",
+        "valueReference",
+        "valueIdentifier",
+        "valueRelatedArtifact",
+        "valueUri",
+        "valueUrl",
+        "valueDateTime",
+        "valueInteger",
+        "valueQuantity",
+    ]
 )
 
 # Choosing a shape costs about as much as looking up twenty fields (measured).
 _SPARED_FIELDS_MIN = 20
+_UNDERSCORE = b'"_'
+
+FastCheck: TypeAlias = Callable[[object, bytes], object]
 
 
-def accepting(classes: Mapping[str, Any]) -> Callable[[object], object]:
-    """Return a check that raises unless the library would accept; raise `Unassembled` if it cannot be built."""
-    validator: SchemaValidator = assemble(classes, _Fast())
-    return validator.validate_python
+def accepting(classes: Mapping[str, Any]) -> FastCheck:
+    """Return a check of a parsed resource and its bytes that raises unless the library would accept.
+
+    Raise `Unassembled` if it cannot be built.
+    """
+    everything = assemble(classes, _Fast(underscored=True)).validate_python
+    # Half of all fields are `_field`s, and hardly any resource has one: without them there is half as much to look up.
+    plain = assemble(classes, _Fast(underscored=False)).validate_python
+
+    def check(resource: object, raw: bytes) -> object:
+        return everything(resource) if _UNDERSCORE in raw else plain(resource)
+
+    return check
 
 
 class _Fast:
+    def __init__(self, *, underscored: bool) -> None:
+        self._underscored = underscored
+
     def leaf(self, schema: Schema, element: Element) -> Schema:  # noqa: ARG002 - one shape for all rules
         if schema["type"] != "function-wrap":
             return schema
@@ -56,7 +87,9 @@ class _Fast:
         return schema
 
     def object(self, cls: Any, fields: dict[str, Any], after: Callable[[Any], Any] | None) -> Schema:  # noqa: ANN401
-        """Return two shapes of the element: with the everyday keys only, which is quicker, and with all of them."""
+        """Return the schema; for an element with very many fields two, with the everyday ones and with all of them."""
+        if not self._underscored:
+            fields = {key: field for key, field in fields.items() if key[0] != "_"}
         everyday = _everyday(cls, fields)
         if len(fields) - len(everyday) < _SPARED_FIELDS_MIN:
             return _checked(_typed_dict(cls, fields), after)
@@ -74,8 +107,7 @@ class _Fast:
 def _everyday(cls: Any, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
     if cls.__name__ == "Extension":
         return {key: field for key, field in fields.items() if key in _EXTENSION_KEYS}
-    required = {key for key, field in fields.items() if field["required"]}
-    return {key: field for key, field in fields.items() if key in required or not (key[0] == "_" or "_" in key)}
+    return {key: field for key, field in fields.items() if field["required"] or "_" not in key}
 
 
 def _typed_dict(cls: Any, fields: dict[str, Any]) -> Schema:  # noqa: ANN401

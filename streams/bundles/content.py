@@ -55,7 +55,10 @@ def _settle(node: dict[str, Any], references: Mapping[str, str]) -> None:
     """Put identities in place of ids, and lists in an order of their own."""
     for key, value in node.items():
         kind = type(value)
-        if kind is dict:
+        if kind is str:
+            if key == "reference" and value in references:
+                node[key] = references[value]
+        elif kind is dict:
             _settle(value, references)
         elif kind is list:
             for item in value:
@@ -63,8 +66,6 @@ def _settle(node: dict[str, Any], references: Mapping[str, str]) -> None:
                     _settle(item, references)
             if len(value) > 1:
                 value.sort(key=_sorted_json)
-        elif key == "reference" and kind is str:
-            node[key] = references.get(value, value)
 
 
 def _sorted_json(value: Any) -> bytes:  # noqa: ANN401

@@ -64,6 +64,19 @@ class _Resource(msgspec.Struct):
     valueCodeableConcept: msgspec.Raw = _NOTHING  # noqa: N815
 
 
+_WHEN = (
+    "effectiveDateTime",
+    "effectivePeriod",
+    "onsetDateTime",
+    "onsetPeriod",
+    "performedDateTime",
+    "performedPeriod",
+    "occurrenceDateTime",
+    "authoredOn",
+    "period",
+    "date",
+)
+_VALUE = ("valueQuantity", "valueString", "valueCodeableConcept")
 _RESOURCE = msgspec.json.Decoder(_Resource)
 
 
@@ -94,25 +107,12 @@ def _match(resource: _Resource) -> bytes:
     if identifier := bytes(resource.identifier):
         return _short_hash(resource.resourceType, [identifier])
     what = bytes(resource.code) or bytes(resource.vaccineCode) or bytes(resource.type)
-    when = [
-        bytes(moment)
-        for moment in (
-            resource.effectiveDateTime,
-            resource.effectivePeriod,
-            resource.onsetDateTime,
-            resource.onsetPeriod,
-            resource.performedDateTime,
-            resource.performedPeriod,
-            resource.occurrenceDateTime,
-            resource.authoredOn,
-            resource.period,
-            resource.date,
-        )
-    ]
-    if not what or not any(when):
+    if not what:
         return b""
-    value = [bytes(part) for part in (resource.valueQuantity, resource.valueString, resource.valueCodeableConcept)]
-    return _short_hash(resource.resourceType, [what, *when, *value])
+    when = [bytes(getattr(resource, name)) for name in _WHEN]
+    if not any(when):
+        return b""
+    return _short_hash(resource.resourceType, [what, *when, *(bytes(getattr(resource, name)) for name in _VALUE)])
 
 
 def _short_hash(resource_type: str, parts: list[bytes]) -> bytes:

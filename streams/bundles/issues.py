@@ -68,7 +68,10 @@ def _issue(resource_type: str, item: Any, severity: Severity) -> Issue:  # noqa:
     location = item["loc"][:-1] if kind == "extra_forbidden" else item["loc"]
     if kind in {"value_error", "choice_none", "choice_many"}:
         message = item["msg"]
-        none, many = kind == "choice_none" or "Expect any of" in message, kind == "choice_many" or "Any of one" in message
+        none, many = (
+            kind == "choice_none" or "Expect any of" in message,
+            kind == "choice_many" or "Any of one" in message,
+        )
         code, text = _CHOICE_NONE if none else _CHOICE_MANY if many else _VALUE
     else:
         code, text = _MEANINGS.get(kind, _VALUE)
@@ -90,5 +93,7 @@ def expression(resource_type: str, location: tuple[int | str, ...]) -> str:
 
 def _crash(resource_type: str, failure: Exception) -> Issue:
     name = type(failure).__name__
-    code = {"RecursionError": "too-costly", "MemoryError": "too-costly", "KeyError": "not-supported"}.get(name, "exception")
+    code = {"RecursionError": "too-costly", "MemoryError": "too-costly", "KeyError": "not-supported"}.get(
+        name, "exception"
+    )
     return Issue("fatal", code, name, resource_type, "The resource cannot be read as FHIR 4.0.1.")

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+import orjson
 
 from streams.bundles import compiled, lint
+from streams.bundles.compiled import FastCheck
 from streams.bundles.library import Library, versions
 from streams.bundles.limits import Limits
 from streams.bundles.verdict import Check, Checker, Level, Levels
+
+_Built = TypeVar("_Built")
 
 # The compiled check leans on private shapes of these: it is used only with the versions it was fuzzed with.
 _FUZZED = {"fhir.resources": "8.3.0", "fhir-core": "1.1.12", "pydantic": "2.14"}
@@ -25,7 +29,12 @@ _EXAMPLES: tuple[dict[str, Any], ...] = (
     {"resourceType": "Observation", "status": "final"},
     {"resourceType": "Observation", "_status": {"extension": [{"url": "u", "valueCode": "x"}]}, "code": {"text": "x"}},
     {"resourceType": "Observation", "code": {"text": "x"}, "effectiveDateTime": "2016-12-31T23:59:60Z"},
-    {"resourceType": "Encounter", "status": "finished", "class": {"code": "AMB"}, "contained": [{"resourceType": "No"}]},
+    {
+        "resourceType": "Encounter",
+        "status": "finished",
+        "class": {"code": "AMB"},
+        "contained": [{"resourceType": "No"}],
+    },
     {"resourceType": "MedicationRequest", "status": "active", "intent": "order", "subject": {"display": "x"}},
 )
 
@@ -49,7 +58,7 @@ class Judges:
     """Library, compiled check and lint. Without a compiled check the library judges alone, and slowly."""
 
     library: Library
-    fast: Check | None
+    fast: FastCheck | None
     lint: Check | None
 
     def checker(self, standards: Standards) -> Checker:
@@ -85,17 +94,17 @@ def _is_fuzzed() -> bool:
     return all(found[name] == version or found[name].startswith(f"{version}.") for name, version in _FUZZED.items())
 
 
-def _built(build: Callable[[Any], Check], library: Library) -> Check | None:
+def _built(build: Callable[[Any], _Built], library: Library) -> _Built | None:
     try:
         return build(library.classes)
     except Exception:  # noqa: BLE001 - a shape of pydantic or fhir-core that is not known here, in whatever way it shows
         return None
 
 
-def _agrees(fast: Check, library: Library) -> bool:
+def _agrees(fast: FastCheck, library: Library) -> bool:
     for example in _EXAMPLES:
         try:
-            fast(example)
+            fast(example, orjson.dumps(example))
         except Exception:  # noqa: BLE001, S112 - a no of the compiled check means nothing
             continue
         if library.failure(example) is not None:

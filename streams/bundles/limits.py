@@ -5,11 +5,9 @@ The cost of a resource is its elements, not its bytes: 15 MB of tiny elements ta
 
 import re
 from dataclasses import dataclass
-from itertools import accumulate
 
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_STEPS = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +24,27 @@ def exceeded(raw: bytes, limits: Limits) -> str | None:
     """Return which limit `raw` is over, or None."""
     if len(raw) > limits.resource_bytes_max:
         return "resource_bytes_max"
-    opened = raw.count(b"{") + raw.count(b"[")
     # Brackets in texts are counted too, so the count can only be too high; that is settled exactly when it matters.
-    if opened <= limits.depth_max:
+    if raw.count(b"{") + raw.count(b"[") <= limits.depth_max:
         return None
-    brackets = _STRINGS.sub(b"", raw).translate(None, _NOT_BRACKETS)
+    brackets = _brackets(raw)
     if brackets.count(b"{") + brackets.count(b"[") > limits.elements_max:
         return "elements_max"
-    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > limits.depth_max:
-        return "depth_max"
-    return None
+    return "depth_max" if _is_deeper(brackets, limits.depth_max) else None
+
+
+def _brackets(raw: bytes) -> bytes:
+    """Return the brackets outside of texts."""
+    # Without a backslash every quotation mark begins or ends a text, so every second piece is outside.
+    outside = _STRINGS.sub(b"", raw) if b"\\" in raw else b"".join(raw.split(b'"')[::2])
+    return outside.translate(None, _NOT_BRACKETS)
+
+
+def _is_deeper(brackets: bytes, depth_max: int) -> bool:
+    """Whether the nesting is deeper than `depth_max`: each round takes the innermost level away."""
+    for _ in range(depth_max):
+        left = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if len(left) == len(brackets):
+            return False  # nothing left, or brackets that do not match: no JSON, which the parser says
+        brackets = left
+    return bool(brackets)

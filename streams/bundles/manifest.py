@@ -7,6 +7,7 @@ between leaves the manifest as it was.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from urllib.parse import quote
 from zlib import crc32
 
 import msgspec
@@ -17,12 +18,18 @@ IDS_MAX = 32
 
 
 class Scope(msgspec.Struct, array_like=True):
-    """One source of snapshots: the consolidated record, or one encounter. Times are Metriport's `when`, in ms."""
+    """One source of snapshots: the consolidated record, or one encounter. Times are Metriport's `when`, in ms.
+
+    The rest is about the newest snapshot: the hash of its bytes, and what was found in it.
+    """
 
     name: str
     when_ms: int = 0
     complete_when_ms: int = 0
-    snapshot_id: str = ""
+    sha256: str = ""
+    accepted: int = 0
+    rejected: int = 0
+    by_type: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class Entry(msgspec.Struct, array_like=True):
@@ -150,13 +157,17 @@ class Manifest:
 
 def head_key(patient: str) -> bytes:
     """Return the state key of a patient's manifest."""
-    return f"manifest/{patient}".encode()
+    return _key(patient)
 
 
 def shard_keys(patient: str, head: Head) -> list[bytes]:
     """Return the state keys of all shards."""
     count = len(head.slots)
-    return [f"manifest/{patient}/{count}/{number}/{slot}".encode() for number, slot in enumerate(head.slots)]
+    return [_key(patient, count, number, slot) for number, slot in enumerate(head.slots)]
+
+
+def _key(patient: str, *parts: int) -> bytes:
+    return "/".join(("manifest", quote(patient, safe=""), *map(str, parts))).encode()
 
 
 def read_head(value: bytes | None) -> Head:

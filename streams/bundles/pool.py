@@ -29,13 +29,13 @@ class PoolLimits:
     """How many processes there are, and how long they may take."""
 
     processes: int = 1
-    start_timeout_s: float = 60.0
+    start_timeout_s: float = 120.0
     chunk_timeout_s: float = 4.0
     resource_timeout_s: float = 2.0
 
 
 class Pool:
-    """`examine` is all there is to it. Use as an async context manager."""
+    """`start`, `examine`, `close`; or as an async context manager."""
 
     def __init__(self, standards: Standards, limits: PoolLimits) -> None:
         self._limits = limits
@@ -45,19 +45,29 @@ class Pool:
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
         self._threads = ThreadPoolExecutor(limits.processes, "fhir-pool")
         self._library_only = False
+        self._started = False
         self.audited = 0
         self.mismatches = 0
         self.lost = 0
 
     async def __aenter__(self) -> "Pool":
-        """Start all processes and wait until each has answered."""
-        for worker in self._workers:
-            await self._in_thread(worker, Chunk([], {}), self._limits.start_timeout_s)
-            self._idle.put_nowait(worker)
+        await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End all processes."""
+        self.close()
+
+    async def start(self) -> None:
+        """Start all processes and wait until each has answered; nothing if they were started before."""
+        if self._started:
+            return
+        self._started = True
+        for worker in self._workers:
+            await self._in_thread(worker, Chunk([], {}), self._limits.start_timeout_s)
+            self._idle.put_nowait(worker)
+
+    def close(self) -> None:
+        """End all processes. They also end by themselves when this process does."""
         for worker in self._workers:
             worker.end()
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -5,14 +5,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from streams.bundles import diff, identity, survey
+from streams.bundles import diff, survey
 from streams.bundles.bundle_file import BundleFile
 from streams.bundles.diff import Difference, Grace, Source
 from streams.bundles.examination import Finding
+from streams.bundles.identity import SHARED_TYPES, Identities
 from streams.bundles.manifest import Entry, Manifest
 from streams.bundles.references import References
 from streams.bundles.split import Unreadable
 from streams.bundles.survey import Row
+
+_CONSOLIDATED = "consolidated"
 
 
 class Examiner(Protocol):
@@ -21,6 +24,9 @@ class Examiner(Protocol):
     @property
     def processes(self) -> int:
         """How many chunks it can work on at once."""
+
+    async def start(self) -> None:
+        """Get ready."""
 
     async def examine(self, resources: Sequence[bytes], references: dict[str, str]) -> list[Finding]:
         """Return the findings on `resources`, in their order."""
@@ -45,6 +51,7 @@ class Claim(NamedTuple):
     encounter: bool
     complete: bool
     validator: str
+    sha256: str = ""
 
 
 class Found(NamedTuple):
@@ -58,41 +65,67 @@ async def compare(
     claim: Claim, bundle: BundleFile, manifest: Manifest, examiner: Examiner, *, limits: SnapshotLimits, grace: Grace
 ) -> Found:
     """Fold the bundle into `manifest`, which is changed; raise `Unreadable` if it cannot be taken."""
-    blocks = bundle.blocks(block_bytes=limits.block_bytes, entry_bytes_max=limits.entry_bytes_max)
     trusted = manifest.head.validator == claim.validator
-    surveyed = await asyncio.to_thread(
-        survey.survey, blocks, manifest, trusted=trusted, resources_max=limits.resources_max
-    )
-    rows = await asyncio.to_thread(surveyed.rows)
+    if trusted and (found := await asyncio.to_thread(_repeat, claim, manifest, grace)) is not None:
+        return found
+    look = await asyncio.to_thread(_look, claim, bundle, manifest, limits, trusted=trusted)
+    if diff.is_stale(manifest, look.source):
+        return Found(None, {})
+    await _recognise_and_judge(bundle, manifest, look, examiner, limits)
+    return await asyncio.to_thread(_fold, claim, manifest, look, grace)
+
+
+class _Look(NamedTuple):
+    """What the first look at the bundle found."""
+
+    seen: list[tuple[Entry, bytes]]
+    rows: list[Row]
+    source: Source
+    identities: Identities
+
+
+def _look(claim: Claim, bundle: BundleFile, manifest: Manifest, limits: SnapshotLimits, *, trusted: bool) -> _Look:
+    blocks = bundle.blocks(block_bytes=limits.block_bytes, entry_bytes_max=limits.entry_bytes_max)
+    surveyed = survey.survey(blocks, manifest, trusted=trusted, resources_max=limits.resources_max)
+    rows = surveyed.rows()
     seen = list(surveyed.known())
     _check_patient(claim.patient, seen, rows)
-    source = _source(claim, manifest, seen, rows)
-    if diff.is_stale(manifest, source):
-        return Found(None, {})
-    await _recognise_and_judge(bundle, manifest, seen, rows, examiner, limits, fold=source.complete)
-    difference = await asyncio.to_thread(diff.apply, manifest, seen, rows, source, grace)
+    identities = Identities(manifest, [entry for entry, _ in seen], rows)
+    return _Look(seen, rows, _source(claim, manifest, seen, rows), identities)
+
+
+def _fold(claim: Claim, manifest: Manifest, look: _Look, grace: Grace) -> Found:
+    difference = diff.apply(manifest, look.seen, look.rows, look.source, grace)
+    by_type = _by_type(look.seen, look.rows)
     manifest.head.validator = claim.validator
-    return Found(difference, _by_type(seen, rows))
+    manifest.head.scopes[manifest.scope(look.source.scope)].by_type = by_type
+    return Found(difference, by_type)
+
+
+def _repeat(claim: Claim, manifest: Manifest, grace: Grace) -> Found | None:
+    """Return what is found if these bytes are the ones their scope has newest, so that nobody needs to read them."""
+    if not claim.sha256:
+        return None
+    for scope in manifest.head.scopes:
+        if scope.sha256 == claim.sha256 and (scope.name != _CONSOLIDATED) == claim.encounter:
+            source = _as_source(claim, scope.name, complete=claim.complete or claim.encounter)
+            if diff.is_stale(manifest, source):
+                return Found(None, {})
+            difference = diff.repeat(manifest, source, grace)
+            return Found(difference, scope.by_type) if difference is not None else None
+    return None
 
 
 async def _recognise_and_judge(
-    bundle: BundleFile,
-    manifest: Manifest,
-    seen: list[tuple[Entry, bytes]],
-    rows: list[Row],
-    examiner: Examiner,
-    limits: SnapshotLimits,
-    *,
-    fold: bool,
+    bundle: BundleFile, manifest: Manifest, look: _Look, examiner: Examiner, limits: SnapshotLimits
 ) -> None:
     """Shared types first: what they are depends on what they say, and what refers to them depends on what they are."""
-    identities = await asyncio.to_thread(identity.Identities, manifest, [entry for entry, _ in seen], rows)
-    shared = [row for row in rows if row.type in identity.SHARED_TYPES]
-    others = [row for row in rows if row.type not in identity.SHARED_TYPES]
+    shared = [row for row in look.rows if row.type in SHARED_TYPES]
+    others = [row for row in look.rows if row.type not in SHARED_TYPES]
     await _judge(bundle, shared, References(manifest, ()), examiner, limits)
-    await asyncio.to_thread(identities.give_shared, shared)
-    await asyncio.to_thread(identities.give, others, fold=fold)
-    references = await asyncio.to_thread(References, manifest, rows)
+    await asyncio.to_thread(look.identities.give_shared, shared)
+    await asyncio.to_thread(look.identities.give, others, fold=look.source.complete)
+    references = await asyncio.to_thread(References, manifest, look.rows)
     await _judge(bundle, others, references, examiner, limits)
 
 
@@ -146,19 +179,21 @@ def _check_patient(patient: str, seen: list[tuple[Entry, bytes]], rows: list[Row
 
 def _source(claim: Claim, manifest: Manifest, seen: list[tuple[Entry, bytes]], rows: list[Row]) -> Source:
     if not claim.encounter:
-        return Source(claim.snapshot_id, claim.when_ms, "consolidated", complete=claim.complete, replaces=False)
+        return _as_source(claim, _CONSOLIDATED, complete=claim.complete)
     known = {entry.ids[0] for entry, _ in seen if entry.type == "Encounter" and entry.ids}
     encounters = sorted(known | {row.id for row in rows if row.type == "Encounter" and row.id})
     scopes = {scope.name for scope in manifest.head.scopes}
     names = [f"encounter/{encounter}" for encounter in encounters]
     # A merged bundle names several encounters: it replaces what the one it is known by said before.
     name = next((name for name in names if name in scopes), names[0] if names else f"encounter-of/{claim.snapshot_id}")
-    return Source(claim.snapshot_id, claim.when_ms, name, complete=bool(names), replaces=True)
+    return _as_source(claim, name, complete=bool(names))
+
+
+def _as_source(claim: Claim, scope: str, *, complete: bool) -> Source:
+    return Source(claim.snapshot_id, claim.when_ms, scope, complete, replaces=claim.encounter, sha256=claim.sha256)
 
 
 def _by_type(seen: list[tuple[Entry, bytes]], rows: list[Row]) -> dict[str, int]:
     counts = Counter(entry.type for entry, digest in seen if digest != entry.rejected)
     counts.update(row.type for row in rows if row.finding in {"accepted", "flagged", "unchecked"})
     return dict(sorted(counts.items()))
-
-

@@ -17,6 +17,7 @@ UnreadableReason = Literal["not_json", "not_a_bundle", "truncated", "too_large",
 Read = Callable[[int], bytes]
 
 _BOM = b"\xef\xbb\xbf"
+_RESOURCE_KEY = re.compile(rb'"resource"[ \t\r\n]*:[ \t\r\n]*')
 _SEPARATOR = re.compile(rb",[ \t\r\n]*\{[ \t\r\n]*$")
 _SEPARATOR_BYTES_MAX = 256
 _FIRST_KEYS = (b'"fullUrl"', b'"resource"')
@@ -42,8 +43,11 @@ class Block:
         """Yield where each resource begins in the bundle, and behind its end."""
         at = 0
         for raw in self.resources:
-            # Should the same bytes stand earlier in the entry, they are as good: they are the same bytes.
-            at = self.data.index(raw, at)
+            if (key := _RESOURCE_KEY.search(self.data, at)) is not None and self.data.startswith(raw, key.end()):
+                at = key.end()
+            else:
+                # Should the same bytes stand earlier in the entry, they are as good: they are the same bytes.
+                at = self.data.index(raw, at)
             yield self.start + at, self.start + at + len(raw)
             at += len(raw)
 

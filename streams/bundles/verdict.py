@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from streams.bundles import issues as wrong
+from streams.bundles.compiled import FastCheck
 from streams.bundles.issues import Issue
 from streams.bundles.library import Library
 from streams.bundles.limits import Limits, exceeded
@@ -57,7 +58,7 @@ class Checker:
         *,
         levels: Levels,
         limits: Limits,
-        fast: Check | None = None,
+        fast: FastCheck | None = None,
         lint: Check | None = None,
         audit_one_in: int = 1000,
     ) -> None:
@@ -104,16 +105,16 @@ class Checker:
             return _unreadable("unknown_type", "FHIR 4.0.1 has no such resource.")
         if level == "off":
             return Verdict("unchecked", level)
-        if not self._passes_fast(resource) and (failure := self._failure(resource, raw)) is not None:
+        if not self._passes_fast(resource, raw) and (failure := self._failure(resource, raw)) is not None:
             found = wrong.of_failure(resource_type, failure, severity="error", issues_max=self._limits.issues_max)
             return Verdict("rejected", level, found)
         return self._linted(resource, level) if level == "lint" else Verdict("accepted", level)
 
-    def _passes_fast(self, resource: dict[str, Any]) -> bool:
+    def _passes_fast(self, resource: dict[str, Any], raw: bytes) -> bool:
         if self._fast is None:
             return False
         try:
-            self._fast(resource)
+            self._fast(resource, raw)
         except Exception:  # noqa: BLE001 - any failure here only means that the library has to look
             return False
         self._accepted += 1
