@@ -1,7 +1,8 @@
 """The `bundles` stage: `bundles` -> `fhir.changes` · `fhir.state.<Type>` · `fhir.snapshots` · `fhir.rejected`.
 
-Key: the patient's id; in `fhir.state.*` patient/Type/identity. Delivery: as every stage. A bundle that cannot be read goes
-to `quarantine.bundles` with its reason, and is told in `fhir.snapshots`; a resource that cannot, to `fhir.rejected`.
+Key: the patient's id; in `fhir.state.*` patient/Type/identity. Delivery: as every stage. A bundle that cannot be read
+goes to `quarantine.bundles` with its reason, and is told in `fhir.snapshots`; a resource that cannot, to
+`fhir.rejected`.
 """
 
 from pathlib import Path

@@ -3,7 +3,7 @@
 The library leaves pydantic-core for every nested element and starts a new validation there. Here the same field schemas
 are joined by reference, so that a resource is walked once. What a field, a list or an element may be beyond that is the
 rules' business: `compiled` has the rules of a fast yes, `lint` those of a second opinion.
-This leans on private shapes of pydantic and fhir-core; both are pinned, and a shape not known here raises `Unassembled`.
+This leans on private shapes of pydantic and fhir-core; both are pinned, and a shape not known raises `Unassembled`.
 """
 
 from collections.abc import Callable, Mapping
@@ -181,8 +181,8 @@ def _checks(choices: tuple[Choice, ...], required: tuple[Required, ...]) -> Call
                 raise PydanticCustomError("model_field_validation.missing", "required")
         for names, must in choices:
             given = names.intersection(value)
-            if given and len(given) > 1:
-                given = {name for name in given if value[name] is not None}
+            if len(given) > 1:
+                given = frozenset(name for name in given if value[name] is not None)
                 if len(given) > 1:
                     raise PydanticCustomError("choice_many", "several of a choice")
             if must and not any(value[name] is not None for name in given):

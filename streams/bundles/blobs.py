@@ -1,6 +1,5 @@
 """Brings a fetched bundle from the blob store to this machine's disk, piece by piece, and removes it afterwards."""
 
-import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -39,14 +38,10 @@ class Blobs:
             found = await obstore.get_async(self._store, key)
             if found.meta["size"] > self._bytes_max:
                 raise Poison("too_large")
-            with path.open("wb", opener=_private) as file:
+            with path.open("wb") as file:
                 async for piece in found.stream(min_chunk_size=_PIECE_BYTES):
                     file.write(piece)
         except (NotFoundError, FileNotFoundError):
             raise Poison("no_blob") from None
         except BaseError as error:
             raise Unavailable(f"the blob store cannot be read: {type(error).__name__}") from None
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -75,7 +75,7 @@ class _Fast:
         if schema["type"] != "function-wrap":
             return schema
         quick = _quick(schema)
-        return schema if quick is None else dict(cs.union_schema([quick, schema], mode="left_to_right"))  # type: ignore[list-item]
+        return schema if quick is None else dict(cs.union_schema([quick, schema], mode="left_to_right"))
 
     def nested(self, schema: Schema, element: Element, *, data_type: str) -> Schema:  # noqa: ARG002
         return schema
@@ -115,7 +115,7 @@ def _typed_dict(cls: Any, fields: dict[str, Any]) -> Schema:  # noqa: ANN401
 
 
 def _checked(schema: Schema, after: Callable[[Any], Any] | None) -> Schema:
-    return schema if after is None else dict(cs.no_info_after_validator_function(after, schema))  # type: ignore[arg-type]
+    return schema if after is None else dict(cs.no_info_after_validator_function(after, schema))
 
 
 def _quick(schema: Schema) -> Any:  # noqa: ANN401 - a core schema

@@ -1,7 +1,8 @@
 """What a resource says, as a hash that stays the same when nothing clinical changed.
 
-Left out: the resource's own id, the times and places of its conversion, and which documents it was merged from. References
-go by identity, not by id, and lists are compared as bags, because Metriport merges documents in the order they come in.
+Left out: the resource's own id, the times and places of its conversion, and which documents it was merged from.
+References go by identity, not by id, and lists are compared as bags, because Metriport merges documents in the order
+they come in.
 """
 
 from collections.abc import Mapping

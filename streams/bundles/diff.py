@@ -89,12 +89,12 @@ def repeat(manifest: Manifest, source: Source, grace: Grace) -> Difference | Non
     known = next((scope for scope in manifest.head.scopes if scope.name == source.scope), None)
     if known is None or not source.sha256 or source.sha256 != known.sha256 or source.complete != _is_complete(known):
         return None
-    number = manifest.scope(source.scope)
-    seen = [entry for entry in manifest if number in entry.scopes and not entry.missing]
-    fold = _Fold(manifest, source, grace)
-    difference = fold.fold(((entry, b"") for entry in seen), ())
-    difference.counts.accepted = difference.counts.unchanged = known.accepted
-    difference.counts.rejected = known.rejected
+    number, accepted, rejected = manifest.scope(source.scope), known.accepted, known.rejected
+    seen = [(entry, entry.raw or entry.rejected) for entry in manifest if number in entry.scopes and not entry.missing]
+    difference = _Fold(manifest, source, grace).fold(seen, ())
+    # Copies of one resource within the bundle are counted, too, and no longer known one by one.
+    known.accepted = difference.counts.accepted = difference.counts.unchanged = accepted
+    known.rejected = difference.counts.rejected = rejected
     return difference
 
 
@@ -127,7 +127,7 @@ class _Fold:
         return self._difference
 
     def _see(self, entry: Entry, digest: bytes) -> None:
-        """A resource whose bytes are known: nothing to say about it."""
+        """Count a resource whose bytes are known: there is nothing to say about it."""
         if digest == entry.rejected:
             self._counts.rejected += 1
         else:
@@ -202,7 +202,7 @@ class _Fold:
             self._manifest.put(entry)
 
     def _absent(self) -> Iterator[Event]:
-        """What the scope has and this complete snapshot has not, by identity."""
+        """Yield what ends because the scope has it and this complete snapshot has not, by identity."""
         absent = [entry for entry in self._manifest if self._number in entry.scopes and id(entry) not in self._present]
         for entry in sorted(absent, key=_identity):
             if self._is_over(entry):

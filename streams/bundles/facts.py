@@ -20,7 +20,7 @@ _DERIVED_FROM = DERIVED_FROM_URL.encode()
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
-    """`match` is a hash of the business identifiers, or of code, date and value; empty if there is nothing to match by."""
+    """`match` is a hash of the business identifiers, or of code, date and value; empty if there are none."""
 
     type: str
     id: str = ""

@@ -1,6 +1,7 @@
 """What is wrong with a resource, without saying what was in it.
 
-The library's own messages quote values, so none is passed on: an issue is a code, a kind, a place, and a sentence of ours.
+The library's own messages quote values, so none is passed on: an issue is a code, a kind, a place, and a sentence of
+ours.
 """
 
 import re

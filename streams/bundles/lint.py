@@ -27,7 +27,7 @@ class _Strict:
         if kind in {"bool", "int"}:
             return {**schema, "strict": True}
         if kind == "function-wrap" and _owner(schema) in _TEXTUAL:
-            return dict(cs.chain_schema([cs.str_schema(strict=True), schema]))  # type: ignore[list-item]
+            return dict(cs.chain_schema([cs.str_schema(strict=True), schema]))
         if kind == "str":
             return _text(schema, element)
         return schema
@@ -36,7 +36,7 @@ class _Strict:
         targets = element.extra.get("enum_reference_types")
         if data_type != "Reference" or not targets or "Resource" in targets:
             return schema
-        return dict(cs.no_info_after_validator_function(_target(frozenset(targets)), schema))  # type: ignore[arg-type]
+        return dict(cs.no_info_after_validator_function(_target(frozenset(targets)), schema))
 
     def nullable(self, schema: Schema, *, in_list: bool) -> Schema:
         # In a list a null holds the place of a value that has only an extension.

@@ -1,8 +1,8 @@
 """What is known of a patient's resources: one short entry each, kept in shards that fit a state record.
 
 A manifest is loaded, changed in memory by one snapshot, and written back: the head always, a shard only if it changed.
-A changed shard is written beside the old one, and only the new head says that it is the one to read. So whoever stops in
-between leaves the manifest as it was.
+A changed shard is written beside the old one, and only the new head says that it is the one to read. So whoever stops
+in between leaves the manifest as it was.
 """
 
 from collections import defaultdict
@@ -35,8 +35,8 @@ class Scope(msgspec.Struct, array_like=True):
 class Entry(msgspec.Struct, array_like=True):
     """One resource.
 
-    `ids[0]` is the id it has now, the others it had or was merged from. Version 0: never accepted. No scopes: gone, kept so
-    that its version goes on should it come back. `rejected` is the hash of the newest bytes that were refused.
+    `ids[0]` is the id it has now, the others it had or was merged from. Version 0: never accepted. No scopes: gone, but
+    kept, so that its version goes on should it come back. `rejected` is the hash of the newest bytes that were refused.
     """
 
     type: str

@@ -1,4 +1,4 @@
-"""The records one snapshot becomes, in order: what changed, between two marks; the newest state; what was refused; a summary.
+"""The records one snapshot becomes, in order: what changed, between two marks; the newest state; what was refused.
 
 The order depends on the snapshot and the manifest alone, so a run after a crash gives the same records again.
 """

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from typing import Self
 
 import msgspec
 
@@ -50,7 +51,7 @@ class Pool:
         self.mismatches = 0
         self.lost = 0
 
-    async def __aenter__(self) -> "Pool":
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 

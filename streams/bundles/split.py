@@ -1,7 +1,7 @@
 """Split a bundle's bytes into its resources' bytes, without building a tree and without holding the bundle.
 
-The entries are taken block by block: a block is cut where an entry looks to begin, and msgspec proves the cut. If the text
-from one entry's start to a comma is, in brackets, a valid JSON array, then that comma stands between two entries.
+The entries are taken block by block: a block is cut where an entry looks to begin, and msgspec proves the cut. If the
+text from one entry's start to a comma is, in brackets, a valid JSON array, then that comma stands between two entries.
 """
 
 import re
