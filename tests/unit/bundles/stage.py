@@ -5,15 +5,19 @@ import hashlib
 import json
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from streams.bundles.diff import Grace
 from streams.bundles.examination import Chunk, examine
 from streams.bundles.job import BundlesJob, Options
 from streams.bundles.judges import Standards
+from streams.bundles.judges import judges as build_judges
 from streams.bundles.snapshot import SnapshotLimits
 from streams.engine.job import Poison
 from streams.engine.quarantine import quarantined
+
+judges = cache(build_judges)
 
 PATIENT = "p-1"
 DAY_MS = 24 * 60 * 60 * 1000
@@ -24,8 +28,8 @@ class LocalExaminer:
 
     processes = 1
 
-    def __init__(self, judges, **standards):
-        self._checker = judges.checker(Standards(**standards))
+    def __init__(self, **standards):
+        self._checker = judges().checker(Standards(**standards))
         self.examined = 0
 
     async def start(self):
@@ -72,9 +76,9 @@ class Stage:
         """Process one bundle, resources or bytes; return its outputs. `killed_after`: outputs before a first try dies."""
         record = self._record(bundle, facts)
         before = {topic: len(rows) for topic, rows in self.topics.items()}
-        if killed_after is not None:
-            asyncio.run(self._process(record, before, killed_after))
-        asyncio.run(self._process(record, before, None))
+        done = killed_after is not None and asyncio.run(self._process(record, before, killed_after))
+        if not done:
+            asyncio.run(self._process(record, before, None))
         return Outputs([row for topic, rows in self.topics.items() for row in rows[before.get(topic, 0) :]])
 
     def folded(self, *topics):
@@ -126,22 +130,26 @@ class Stage:
         return SourceRecord(json.dumps(value).encode(), self._records)
 
     async def _process(self, record, before, killed_after):
-        """Write as the engine does: outputs that are there are left out, a step's changes come after its outputs."""
+        """Write as the engine does: outputs that are there are left out, a step's changes come after its outputs.
+
+        Return whether the last step was written, and with it the position of the source.
+        """
         places, written = dict(before), 0
         try:
             async with aclosing(self.job.process(record, self)) as steps:
                 async for step in steps:
                     for output in step.outputs:
                         if killed_after is not None and written >= killed_after:
-                            return
+                            return False
                         written += self._write(output, places)
                     if killed_after is not None and written >= killed_after and step.atomic:
-                        return
+                        return False
                     self.state.update({k: v for k, v in step.changes.items() if v is not None})
                     for key in [key for key, value in step.changes.items() if value is None]:
                         self.state.pop(key, None)
         except Poison as poison:
             self._write(quarantined(record, poison.reason, topic=self.job.quarantine), places)
+        return True
 
     def _write(self, output, places):
         rows = self.topics.setdefault(output.topic, [])
