@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_INNERMOST = re.compile(rb"\{\}|\[\]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -43,7 +44,7 @@ def _brackets(raw: bytes) -> bytes:
 def _is_deeper(brackets: bytes, depth_max: int) -> bool:
     """Whether the nesting is deeper than `depth_max`: each round takes the innermost level away."""
     for _ in range(depth_max):
-        left = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        left = _INNERMOST.sub(b"", brackets)
         if len(left) == len(brackets):
             return False  # nothing left, or brackets that do not match: no JSON, which the parser says
         brackets = left

@@ -8,7 +8,15 @@ from pathlib import Path
 from tests.unit.bundles.stage import PATIENT, derived_from, patient
 
 SAMPLE = Path(__file__).parents[2] / "fhir" / "samples" / "synthea.json"
-FOLDED = ("AllergyIntolerance", "Condition", "Encounter", "Immunization", "MedicationRequest", "Observation", "Procedure")
+FOLDED = (
+    "AllergyIntolerance",
+    "Condition",
+    "Encounter",
+    "Immunization",
+    "MedicationRequest",
+    "Observation",
+    "Procedure",
+)
 
 
 def documents(rnd, count=3):
