@@ -9,8 +9,10 @@ STAMP := .venv/.complete
 # The tool that fills the environment is locked like everything else.
 UV_VERSION := $(shell sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"/\1/p;}' uv.lock)
 export UV_PYTHON_DOWNLOADS := never
+# One that was interrupted while it was made has neither, and is made anew.
+HAS_INSTALLER := test -x $(BIN)/uv -o -x $(BIN)/pip
 # An environment that happens to be active is none of our business.
-unexport VIRTUAL_ENV
+unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
 
 .PHONY: help env demo run test lint types imports format bench clean
 
@@ -23,9 +25,9 @@ env: $(STAMP) ## make the environment (.venv) from the lock file
 $(STAMP): pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "$(PYTHON) is missing or older than 3.11. Install Python 3.11 or newer, or: make PYTHON=/path/to/python3"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	@$(HAS_INSTALLER) || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "This python3 cannot make environments. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(HAS_INSTALLER) || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/uv --version 2>/dev/null | grep -qF "uv $(UV_VERSION)" || \
 	  { echo "Making the environment in .venv ..."; $(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION); }
 	@$(BIN)/uv sync -q --frozen

@@ -7,7 +7,7 @@ import typer
 
 from cli import output
 from cli.broker import BrokerError
-from cli.commands import broker, signatures, topics
+from cli.commands import broker, demo, doctor, service, signatures, tail, topics, trigger
 from models.errors import Misconfigured
 
 USAGE = 2
@@ -24,6 +24,13 @@ app.add_typer(broker.app, name="broker")
 app.add_typer(topics.app, name="topics")
 app.command("sign")(signatures.sign)
 app.command("verify")(signatures.verify)
+app.command("trigger")(trigger.trigger)
+app.command("ingress")(service.ingress)
+app.command("worker")(service.worker)
+app.command("tail")(tail.tail)
+app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
+app.command("run")(demo.run)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

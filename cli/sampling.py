@@ -1,4 +1,4 @@
-"""New deliveries from the samples: fresh ids, fresh times, links that live again, and whatever is to be different. Pure."""
+"""New deliveries from the samples: fresh ids and times, links that live again, whatever is to be different. Pure."""
 
 import json
 import re

@@ -34,24 +34,33 @@ class KafkaSettings(BaseSettings):
     )
 
     kafka_bootstrap_servers: str = Field(description="Broker addresses, `host:port,host:port`.")
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    kafka_sasl_username: str | None = None
-    kafka_sasl_password: SecretStr | None = None
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How to enter Kafka."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="With SASL: how to say who we are."
+    )
+    kafka_sasl_username: str | None = Field(None, description="With SASL: who we are.")
+    kafka_sasl_password: SecretStr | None = Field(None, description="With SASL: the password.")
     kafka_ssl_cafile: Path | None = Field(None, description="CA certificates (PEM); the system's when unset.")
     kafka_ssl_certfile: Path | None = Field(None, description="Client certificate (PEM), for mutual TLS.")
     kafka_ssl_keyfile: Path | None = Field(None, description="Client key (PEM), for mutual TLS.")
 
-    topic_prefix: str = Field("metriport.", max_length=100, pattern=r"^[a-zA-Z0-9._-]*$")
-    topic_partitions: int = Field(12, ge=1, le=1000)
-    topic_replication: int = Field(3, ge=1, le=10)
+    topic_prefix: str = Field(
+        "metriport.",
+        max_length=100,
+        pattern=r"^[a-zA-Z0-9._-]*$",
+        description="First part of every topic's name, and of consumer groups.",
+    )
+    topic_partitions: int = Field(12, ge=1, le=1000, description="Of every topic alike; checked at start.")
+    topic_replication: int = Field(3, ge=1, le=10, description="Used by `topics apply`.")
     record_bytes_max: int = Field(40 * 2**20, ge=2**20, description="Largest Kafka record; above `BODY_BYTES_MAX`.")
 
     fhir_state_types: Annotated[tuple[str, ...] | None, _Commas] = Field(
         None, description="Types with a state topic of their own; the types Metriport's bundles hold when unset."
     )
 
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "json", "text"] = Field("auto", description="`auto`: text on a terminal, else JSON.")
 
     @field_validator("fhir_state_types", mode="before")
@@ -82,10 +91,13 @@ class IngressSettings(KafkaSettings):
     metriport_webhook_keys: Annotated[tuple[SecretStr, ...], _Commas] = Field(
         min_length=1, max_length=10, description="Webhook keys, comma-separated; each is accepted (rotation)."
     )
-    ingress_host: str = "0.0.0.0"  # noqa: S104 - Metriport reaches us from outside; the pinned default
-    ingress_port: int = Field(8080, ge=0, le=65535)
+    ingress_host: str = Field(
+        "0.0.0.0",  # noqa: S104 - Metriport reaches us from outside; the pinned default
+        description="Address the ingress listens on.",
+    )
+    ingress_port: int = Field(8080, ge=0, le=65535, description="Port the ingress listens on.")
 
-    body_bytes_max: int = Field(32 * 2**20, ge=1024)
+    body_bytes_max: int = Field(32 * 2**20, ge=1024, description="Largest webhook body.")
     body_timeout_s: float = Field(3.0, gt=0, le=60, description="From the end of the headers to the last body byte.")
     inflight_bytes_max: int = Field(512 * 2**20, ge=2**20, description="All bodies held at once.")
     publish_timeout_s: float = Field(1.0, gt=0, le=3, description="Kafka's time to acknowledge; then the spool.")
@@ -93,7 +105,7 @@ class IngressSettings(KafkaSettings):
     producer_replace_s: float = Field(3.0, gt=0, le=60, description="A producer that hangs this long is replaced.")
     stop_timeout_s: float = Field(20.0, gt=0, le=600, description="From SIGTERM to the end.")
 
-    spool_dir: Path = Path("var/spool")
+    spool_dir: Path = Field(Path("var/spool"), description="Where deliveries wait for Kafka; one ingress per folder.")
     spool_bytes_max: int = Field(8 * 2**30, ge=0, description="The spool's size on disk; 0 switches it off.")
     spool_batch_max: int = Field(256, ge=1, le=10_000, description="Deliveries per commit, and per drain step.")
 
@@ -111,16 +123,16 @@ class IngressSettings(KafkaSettings):
 class WorkerSettings(KafkaSettings):
     """What every stage of the worker needs."""
 
-    state_dir: Path = Path("var/state")
+    state_dir: Path = Field(Path("var/state"), description="The stages' tables (RocksDB); rebuilt from Kafka if lost.")
     deduplicate: bool = Field(
         default=True, description="Switch off only against Metriport's sandbox, whose test events reuse a message id."
     )
     worker_host: str = Field("127.0.0.1", description="Where each stage answers /live, /ready and /metrics.")
     worker_port: int = Field(8081, ge=0, le=65000, description="The first stage's port, the others follow; 0: none.")
-    batch_records_max: int = Field(500, ge=1, le=10_000)
-    fetch_bytes_max: int = Field(4 * 2**20, ge=2**16)
-    commit_interval_s: float = Field(0.5, gt=0, le=60)
-    session_timeout_s: float = Field(30.0, ge=6, le=600)
+    batch_records_max: int = Field(500, ge=1, le=10_000, description="Records a stage handles as one.")
+    fetch_bytes_max: int = Field(4 * 2**20, ge=2**16, description="Bytes fetched at once from a partition.")
+    commit_interval_s: float = Field(0.5, gt=0, le=60, description="Between two commits of what is finished.")
+    session_timeout_s: float = Field(30.0, ge=6, le=600, description="A silent worker loses its partitions then.")
     send_timeout_s: float = Field(120.0, gt=0, le=600, description="A send not acknowledged by then ends the process.")
     stuck_timeout_s: float = Field(300.0, gt=0, description="A stage that makes no progress for this long is ended.")
     stop_timeout_s: float = Field(20.0, gt=0, le=600, description="From SIGTERM to the end.")

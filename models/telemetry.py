@@ -138,10 +138,26 @@ PRODUCER_REPLACED = Event(
     counter("producer_replaced", "Kafka producers that hung or were fenced, and were replaced."),
     fields=("reason",),
 )
+KAFKA_REACHED = Event("kafka_reached", "info")
+KAFKA_AWAY = Event("kafka_away", "warning", fields=("state", "error"))
+PARTITIONS_DIFFER = Event("partitions_differ", "warning", fields=("topic", "expected", "found"))
+HTTP_UNREADABLE = Event(
+    "http_unreadable",
+    "warning",
+    counter("http_unreadable", "Connections closed because what came was not HTTP."),
+    fields=("error",),
+)
 SPOOLED = Event("delivery_spooled", "debug", counter("spool_written", "Deliveries written to the spool and synced."))
 SPOOL_IN_USE = Event("spool_in_use", "warning", fields=("reason",))
 SPOOL_DRAINED = Event(
-    "spool_drained", "info", counter("spool_drained", "Spooled deliveries moved to Kafka."), fields=("left",)
+    "spool_drained", "debug", counter("spool_drained", "Spooled deliveries moved to Kafka."), fields=("left",)
+)
+SPOOL_EMPTY = Event("spool_empty", "info")
+SPOOL_HELD = Event(
+    "spool_held",
+    "error",
+    counter("spool_held", "Spooled deliveries the broker refuses for their size; tried again at the next start."),
+    fields=("bytes",),
 )
 SPOOL_REFUSED = Event(
     "spool_refused",
@@ -150,6 +166,12 @@ SPOOL_REFUSED = Event(
     labels=("reason",),
 )
 SPOOL_DAMAGED = Event("spool_damaged", "error", counter("spool_damaged", "Spools set aside."), fields=("moved_to",))
+SPOOL_SALVAGED = Event(
+    "spool_salvaged", "warning", counter("spool_salvaged", "Deliveries read out of a damaged spool.")
+)
+SPOOL_FAILED = Event(
+    "spool_failed", "error", counter("spool_failed", "Errors of the spool's disk."), fields=("error",)
+)
 SPOOL_RECORDS = gauge("spool_records", "Deliveries in the spool.")
 SPOOL_BYTES = gauge("spool_bytes", "Bytes in the spool.")
 INFLIGHT_BYTES = gauge("inflight_bytes", "Bytes of bodies held by the ingress.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from cli.broker.errors import PortTaken
 from cli.broker.launch import Launch
 
+PARTITIONS = 4  # of every topic; librdkafka has no setting for it here
 SERVER = Path(__file__).with_name("mock_server.py")
 
 
@@ -26,7 +27,7 @@ class Mock:
             raise PortTaken("The mock broker chooses its own port; leave --port out, or install Java 17 and Maven.")
         say(
             "Neither Java with Maven nor Docker was found: this is librdkafka's mock of a Kafka, for trying out only. "
-            "It keeps everything in memory, forgets the oldest records, and its topics always have 4 partitions."
+            f"It keeps all in memory, forgets the oldest records, and every topic has {PARTITIONS} partitions."
         )
         port_file = data_dir / "port"
         port_file.unlink(missing_ok=True)

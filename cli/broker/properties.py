@@ -30,6 +30,9 @@ def properties(log_dir: str, *, port: int, controller_port: int, bind: str = "12
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
+        # After a kill, the next start waits until the controller has given up on the killed one: 9 s by default.
+        "broker.session.timeout.ms": "4000",
+        "broker.heartbeat.interval.ms": "500",
         # The default asks for a quarter of the heap.
         "log.cleaner.dedupe.buffer.size": str(CLEANER_BYTES),
     }

@@ -11,7 +11,8 @@ from typing import Literal
 
 from cli.broker import process, record, starting
 from cli.broker.errors import AlreadyRunning, PortTaken, Unreachable
-from cli.broker.readiness import answers
+from cli.broker.mock import Mock
+from cli.broker.readiness import answers, somebody_listens
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -29,6 +30,11 @@ class Broker:
     pid: int | None = None
     data_dir: Path | None = None
     launcher: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def is_mock(self) -> bool:
+        """Whether this is the mock: it makes its topics by itself and cannot be asked about them."""
+        return self.source == Mock.name
 
     async def stop(self, *, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """End the broker if this process started it as its own; leave any other running."""
@@ -107,7 +113,8 @@ async def running(
 ) -> AsyncIterator[Broker]:
     """Have a Kafka for a while: the `given` one if it answers, else one of our own that ends with the block."""
     if given:
-        if not await answers(given):
+        # A given one may want credentials, so only its port is asked.
+        if not await somebody_listens(given):
             raise Unreachable(f"No Kafka answers at {given}.")
         yield Broker(bootstrap_servers=given, source="given")
         return

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.broker.errors import Unreachable
-from cli.broker.readiness import answers
+from cli.broker.readiness import somebody_listens
 from models import telemetry, topics
 from models.errors import Misconfigured
 from models.settings import WorkerSettings, load
@@ -18,9 +18,9 @@ UNREACHABLE_AFTER_TRIES = 3
 
 def ingress() -> None:
     """Receive webhooks and keep them, until SIGTERM."""
-    from ingress.server import main  # noqa: PLC0415 - the worker need not load it
+    from ingress.__main__ import main  # noqa: PLC0415 - the worker need not load it
 
-    main()
+    sys.exit(main())
 
 
 def worker(
@@ -29,7 +29,7 @@ def worker(
     """Run every stage, or the named ones, one process each; ends with all of them on SIGTERM."""
     chosen = tuple(stages or topics.STAGES)
     if unknown := set(chosen) - set(topics.STAGES):
-        raise Misconfigured(f"There is no stage {sorted(unknown)[0]!r}. There are: {', '.join(topics.STAGES)}.")
+        raise Misconfigured(f"There is no stage {min(unknown)!r}. There are: {', '.join(topics.STAGES)}.")
     settings = load(WorkerSettings)
     telemetry.configure(level=settings.log_level, style=settings.log_format)
     if not asyncio.run(_reached(settings.kafka_bootstrap_servers)):
@@ -39,7 +39,7 @@ def worker(
 
 async def _reached(servers: str) -> bool:
     for _ in range(UNREACHABLE_AFTER_TRIES):
-        if await answers(servers):
+        if await somebody_listens(servers):
             return True
         await asyncio.sleep(1)
     return False

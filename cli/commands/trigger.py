@@ -26,6 +26,7 @@ def trigger(
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="As in patients.0.patientId=p-9.")
     ] = None,
+    *,
     count: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, each a message of its own.")] = 1,
     rate: Annotated[
         float | None, typer.Option(min=0.01, help="How many a second; as fast as it goes if not set.")
@@ -34,7 +35,6 @@ def trigger(
     links: Annotated[
         str | None, typer.Option(help="Origin to put into the links, as in http://127.0.0.1:9000.")
     ] = None,
-    *,
     show: Annotated[bool, typer.Option("--print", help="Print what would be posted, and post nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -70,24 +70,33 @@ class Answers:
 
 async def post_all(url: str, bodies: Iterator[bytes], *, key: bytes, rate: float | None = None) -> Answers:
     """Sign and post `bodies`, at most `rate` a second; raise `Unreachable` if nobody answers at `url`."""
-    answers, waiting = Answers(), asyncio.Semaphore(CONCURRENCY)
+    answers, places = Answers(), asyncio.Semaphore(CONCURRENCY)
     begun_at = time.monotonic()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
 
         async def one(body: bytes) -> None:
-            async with waiting:
-                answers_at = time.monotonic()
+            posted_at = time.monotonic()
+            try:
                 status, _ = await post(session, url, body, key=key)
-                answers.statuses[status] += 1
-                answers.seconds.append(time.monotonic() - answers_at)
+            finally:
+                places.release()
+            answers.statuses[status] += 1
+            answers.seconds.append(time.monotonic() - posted_at)
 
-        async with asyncio.TaskGroup() as group:
-            for number, body in enumerate(bodies):
-                if rate is not None:
-                    await asyncio.sleep(max(0.0, begun_at + number / rate - time.monotonic()))
-                elif number % CONCURRENCY == 0:
-                    await asyncio.sleep(0)
-                group.create_task(one(body))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number, body in enumerate(bodies):
+                    if rate is not None:
+                        await asyncio.sleep(max(0.0, begun_at + number / rate - time.monotonic()))
+                    # A place first, then the task: a million deliveries are never all in memory.
+                    await places.acquire()
+                    group.create_task(one(body))
+        except* Unreachable:
+            unreachable = True
+        else:
+            unreachable = False
+    if unreachable:
+        raise Unreachable(f"Nobody answers at {url}. Is the ingress running?")
     return answers
 
 

@@ -14,6 +14,7 @@ from streams.engine.engine import Engine
 from streams.engine.fatal import die
 from streams.engine.health import Health, health_of
 from streams.engine.job import Job, LongJob, hook
+from streams.engine.logs import KafkaLogs
 from streams.engine.producer import Producer
 from streams.engine.recovery import BatchTables
 from streams.engine.restore import Restoration, restore
@@ -44,7 +45,7 @@ def create(job: Job[Any] | LongJob, settings: EngineSettings) -> Worker:
     app = _app(settings)
     store = _table(app, settings).data
     producer = Producer(settings, silent_s=lambda: float(app.consumer.silent_s()), end=end)
-    engine = Engine(job, sender=producer, state=store, settings=settings, end=end)
+    engine = Engine(job, sender=producer, state=store, logs=KafkaLogs(settings), settings=settings, end=end)
     app.transport = BatchTransport(app.conf.broker_consumer, app, settings=settings, interrupt=engine.revoked)
     restoration = Restoration()
 
@@ -56,7 +57,12 @@ def create(job: Job[Any] | LongJob, settings: EngineSettings) -> Worker:
         await producer.start()
         await engine.assigned(partitions)
 
+    async def leave(*_: Any, **__: Any) -> None:
+        await engine.revoked()
+        await producer.stop()
+
     app.tables.restore, app.tables.die = bring_back, end
+    app.on_before_shutdown.connect(leave)  # Faust has waited for the batches by then
     _agent(app, engine, settings)
     worker = Worker(app, engine, settings, restoration)
     _watch(worker, end)

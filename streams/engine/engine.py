@@ -1,7 +1,7 @@
 """The engine: per partition number one piece of work after another, each written in the one safe order.
 
-It knows nothing of Faust. Batches come in through `feed`; it leans on a sender, a local state, and on being told when
-partitions come and go.
+It knows nothing of Faust. Batches come in through `feed`; it leans on a sender, a local state and a view of the
+logs, and on being told when partitions come and go.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ from streams.engine import bookmarks, events, settled
 from streams.engine.batch import Batch
 from streams.engine.fatal import Fatal
 from streams.engine.job import Changes, Job, LongJob, Output, hook
+from streams.engine.logs import LogPartition, Logs
 from streams.engine.long_work import LongWork
 from streams.engine.plan import check
-from streams.engine.positions import Partition
 from streams.engine.producer import Sender
 from streams.engine.settings import EngineSettings
 from streams.engine.short_work import ShortWork
 from streams.engine.store import LocalState
-from streams.engine.tails import Tails, read_tails, source_ends
+from streams.engine.tails import Tails, read_tails
 from streams.engine.term import Interrupted, Term
 from streams.engine.writer import Writer
 
@@ -35,12 +35,14 @@ class Engine:
         *,
         sender: Sender,
         state: LocalState,
+        logs: Logs,
         settings: EngineSettings,
         end: Callable[[BaseException | str], NoReturn],
     ) -> None:
         self._job = job
         self._sender = sender
         self._state = state
+        self._logs = logs
         self._settings = settings
         self._end = end
         self._writer = Writer(sender, state, settings.changelog)
@@ -57,10 +59,11 @@ class Engine:
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Begin a term, once the state is restored: read the outputs' tails, then let the job begin."""
         begun_at = time.monotonic()
-        ends = await source_ends(self._settings, partitions)
+        sources = await self._logs.ends((topic, number) for topic in self._settings.sources for number in partitions)
         for partition in partitions:
-            self._check_positions(partition, ends)
-        tails, ends = await read_tails((*self._job.outputs, self._job.quarantine), partitions, self._settings)
+            self._check_positions(partition, sources)
+        topics = (*self._job.outputs, self._job.quarantine)
+        tails, ends = await read_tails(self._logs, topics, partitions, self._settings)
         self._sender.expect(ends | self._changelog_ends(partitions))
         for partition in partitions:
             await self._note_ahead(partition, tails[partition])
@@ -137,7 +140,7 @@ class Engine:
 
     # --- what an assignment must find ------------------------------------------------------------------------------
 
-    def _check_positions(self, partition: int, ends: dict[Partition, int]) -> None:
+    def _check_positions(self, partition: int, ends: dict[LogPartition, int]) -> None:
         for topic, position in bookmarks.positions(self._state, partition):
             if position > (end := ends.get((topic, partition), position)):
                 raise Fatal(
@@ -146,7 +149,7 @@ class Engine:
                     "prefix); the old positions would skip the new topic's records in silence."
                 )
 
-    def _changelog_ends(self, partitions: Iterable[int]) -> dict[Partition, int]:
+    def _changelog_ends(self, partitions: Iterable[int]) -> dict[LogPartition, int]:
         """Return where the changelog ends if nobody wrote to it since the restore."""
         reached = {partition: self._state.reaches(partition) for partition in partitions}
         return {(self._settings.changelog, number): at + 1 for number, at in reached.items() if at is not None}

@@ -9,10 +9,11 @@ acknowledged in time ends the process: nothing was committed, and the restart re
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from aiokafka.protocol.produce import ProduceRequest
 
 from streams.engine.budget import ByteBudget
@@ -82,7 +83,8 @@ class Producer:
     async def stop(self) -> None:
         """Disconnect; an idempotent producer with something in flight would wait for ever."""
         if self._producer is not None:
-            await asyncio.wait_for(self._producer.stop(), timeout=self._settings.stop_timeout_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._producer.stop(), timeout=self._settings.stop_timeout_s)
 
     def expect(self, ends: Mapping[tuple[str, int], int]) -> None:
         """Take in where the logs end: the next record of ours must be acknowledged at exactly that offset."""
@@ -141,11 +143,11 @@ class Producer:
 
     async def _submit(self, batch: Any, topic: str, partition: int) -> asyncio.Future[Any]:
         taken = await self._budget.take(batch.size())
-        try:
-            ack: asyncio.Future[Any] = await self._connected().send_batch(batch, topic, partition=partition)
-        except BaseException:
-            self._budget.give(taken)
-            raise
+        ack: asyncio.Future[Any] | None = None
+        while ack is None:
+            # The queue of this partition is full because the broker is away: nothing was taken, so try again.
+            with suppress(KafkaTimeoutError):
+                ack = await self._connected().send_batch(batch, topic, partition=partition)
         ack.add_done_callback(lambda _: self._budget.give(taken))
         return ack
 

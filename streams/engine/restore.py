@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from aiokafka import TopicPartition
 
-from streams.engine.clients import log_reader, read
 from streams.engine.fatal import Fatal
+from streams.engine.logs import log_reader, read
 from streams.engine.settings import EngineSettings
 from streams.engine.store import LocalState
 

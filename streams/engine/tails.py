@@ -7,15 +7,11 @@ records tell which outputs need not be sent again. Settled outputs come in no or
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from aiokafka import TopicPartition
-
 from models.headers import CE_ID, SOURCE
-from streams.engine.clients import log_reader, read
 from streams.engine.job import Headers
+from streams.engine.logs import LogPartition, Logs
 from streams.engine.settings import EngineSettings
 from streams.engine.sources import GENERATION, NOWHERE, SETTLED, Place, header, parse
-
-OutputPartition = tuple[str, int]
 
 
 @dataclass
@@ -51,28 +47,13 @@ class Tails:
 
 
 async def read_tails(
-    topics: Iterable[str], partitions: Iterable[int], settings: EngineSettings
-) -> tuple[dict[int, Tails], dict[OutputPartition, int]]:
+    logs: Logs, topics: Iterable[str], partitions: Iterable[int], settings: EngineSettings
+) -> tuple[dict[int, Tails], dict[LogPartition, int]]:
     """Return the tails of each partition number, and where each output partition ends."""
     tails = {partition: Tails() for partition in partitions}
-    tps = [TopicPartition(topic, partition) for topic in topics for partition in tails]
-    if not tps:
-        return tails, {}
     generation = settings.generation.encode()
-    async with log_reader(settings) as consumer:
-        consumer.assign(tps)
-        ends, first = await consumer.end_offsets(tps), await consumer.beginning_offsets(tps)
-        ranges = {tp: (max(first[tp], ends[tp] - settings.tail_records), ends[tp]) for tp in tps}
-        async for tp, records in read(consumer, ranges):
-            for record in records:
-                tails[tp.partition].note(tp.topic, tp.partition, record.headers, generation)
-    return tails, {(tp.topic, tp.partition): end for tp, end in ends.items()}
-
-
-async def source_ends(settings: EngineSettings, partitions: Iterable[int]) -> dict[OutputPartition, int]:
-    """Return where each source partition of these numbers ends."""
-    tps = [TopicPartition(topic, partition) for topic in settings.sources for partition in partitions]
-    if not tps:
-        return {}
-    async with log_reader(settings) as consumer:
-        return {(tp.topic, tp.partition): end for tp, end in (await consumer.end_offsets(tps)).items()}
+    wanted = [(topic, partition) for topic in topics for partition in tails]
+    ends = await logs.ends(wanted)
+    async for (topic, partition), headers in logs.last(ends, settings.tail_records):
+        tails[partition].note(topic, partition, headers, generation)
+    return tails, ends

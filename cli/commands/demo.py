@@ -1,0 +1,136 @@
+"""`metriport-streams demo` and `run`: the whole service on this machine, with samples or empty."""
+
+import asyncio
+import os
+import secrets
+import signal
+import tempfile
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import aiohttp
+import typer
+from rich.console import Console
+from rich.json import JSON
+from rich.table import Table
+
+from cli import output
+from cli.commands.trigger import ROUTE, post
+from cli.demo import script
+from cli.demo.reader import Reader, reader
+from cli.demo.stack import Stack, running
+from models import topics
+from models.settings import IngressSettings, load
+
+ARRIVE_TIMEOUT_S = 60.0
+PARTITIONS = "4"
+
+Once = Annotated[bool, typer.Option("--once", help="End by itself; exit code 0 only if everything arrived.")]
+
+
+def demo(*, once: Once = False) -> None:
+    """Start everything from nothing, post every sample, and show what came out."""
+    with tempfile.TemporaryDirectory(prefix="metriport-streams-demo-") as folder:
+        raise typer.Exit(0 if asyncio.run(_demo(Path(folder), once=once)) else 1)
+
+
+def run() -> None:
+    """Start the service, empty and ready for real webhooks; a Kafka of its own unless one is given."""
+    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    settings = load(IngressSettings, **({} if given else {"kafka_bootstrap_servers": "none:0"}))
+    folder = Path("var")
+    folder.mkdir(exist_ok=True)
+    asyncio.run(_run(folder, given, settings.ingress_port))
+
+
+async def _run(folder: Path, kafka: str | None, port: int) -> None:
+    log = folder / "service.log"
+    async with running(folder, kafka=kafka, port=port, settings={}, log=log, say=output.say) as stack:
+        output.say(f"Ready for webhooks at {stack.ingress_url}{ROUTE}; the log is {log}. Ctrl-C ends it.")
+        await _stop_signal()
+
+
+async def _demo(folder: Path, *, once: bool) -> bool:
+    kafka = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    key = secrets.token_urlsafe(16)
+    settings = {
+        "METRIPORT_WEBHOOK_KEYS": key,
+        "TOPIC_PREFIX": f"demo-{secrets.token_hex(3)}." if kafka else "metriport.",
+        "TOPIC_PARTITIONS": PARTITIONS,
+        "WORKER_PORT": "0",
+        "SPOOL_DIR": str(folder / "spool"),
+        "STATE_DIR": str(folder / "state"),
+        "BLOB_STORE_URL": f"file://{folder}/blobs",
+    }
+    log = folder / "service.log"
+    async with (
+        running(folder, kafka=kafka, port=None, settings=settings, log=log, say=output.say) as stack,
+        reader(stack.bootstrap_servers, settings["TOPIC_PREFIX"]) as found,
+    ):
+        complete = await _show(stack, found, key)
+        if not once:
+            await _stay(stack, found, key)
+        return complete
+
+
+async def _show(stack: Stack, found: Reader, key: str) -> bool:
+    """Post everything, show it, and return whether all that must come out did."""
+    sent = list(script.posts(now=datetime.now(UTC)))
+    statuses = await _post_all(stack.ingress_url + ROUTE, sent, key)
+    expected = script.expected(sent)
+    complete = await found.wait_for(expected, messages=len(topics.PER_PATIENT_TYPES), timeout_s=ARRIVE_TIMEOUT_S)
+    complete = complete and all(status == 200 for status in statuses)  # noqa: PLR2004 - HTTP's own number
+    _print_sent(sent, statuses)
+    _print_topics(expected, found.counts)
+    _print_patient(found)
+    duplicates = sum(post.becomes.startswith("a duplicate") for post in sent)
+    output.say(
+        f"{duplicates} duplicate, dropped. " + ("Everything arrived." if complete else "NOT everything arrived.")
+    )
+    return complete
+
+
+async def _post_all(url: str, sent: list[script.Post], key: str) -> list[int]:
+    async with aiohttp.ClientSession() as session:
+        return [(await post(session, url, each.body, key=key.encode()))[0] for each in sent]
+
+
+def _print_sent(sent: list[script.Post], statuses: list[int]) -> None:
+    table = Table("sent, signed", "answer", "becomes", title="What Metriport posts", title_justify="left", box=None)
+    for each, status in zip(sent, statuses, strict=True):
+        table.add_row(each.name, str(status), each.becomes)
+    Console().print(table)
+
+
+def _print_topics(expected: Counter[str], counts: Counter[str]) -> None:
+    table = Table("topic", "records", "expected", title="\nWhat came out", title_justify="left", box=None)
+    for topic in topics.catalogue():
+        if not topic.internal and (counts[topic.name] or expected[topic.name]):
+            table.add_row(topic.name, str(counts[topic.name]), str(expected[topic.name] or "any"))
+    Console().print(table)
+
+
+def _print_patient(found: Reader) -> None:
+    state = max(found.states.values(), key=lambda state: len(state.get("messages", {})), default=None)
+    if state:
+        Console().print("\nOne patient's state")
+        Console().print(JSON.from_data(state))
+
+
+async def _stay(stack: Stack, found: Reader, key: str) -> None:
+    port = stack.environment["INGRESS_PORT"]
+    output.say("\nIt goes on running; Ctrl-C ends it. Post more from another terminal:")
+    output.say(f"  METRIPORT_WEBHOOK_KEYS={key} INGRESS_PORT={port} .venv/bin/metriport-streams trigger patient.admit")
+    stop = asyncio.ensure_future(_stop_signal())
+    while not stop.done():
+        for topic, record in await found.read():
+            output.print_line(f"{topic}  key {(record.key or b'').decode('utf-8', 'replace')}  offset {record.offset}")
+
+
+async def _stop_signal() -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()

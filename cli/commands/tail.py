@@ -1,0 +1,82 @@
+"""`metriport-streams tail`: records as they come."""
+
+import asyncio
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from aiokafka.structs import ConsumerRecord
+
+from cli import output
+from cli.output import Json
+from cli.records import records
+from models.settings import KafkaSettings, load
+from models.topics import catalogue
+
+Topics = Annotated[list[str] | None, typer.Argument(metavar="[TOPIC]...", help="Without the prefix; all if left out.")]
+
+
+def tail(
+    topics: Topics = None,
+    *,
+    from_start: Annotated[bool, typer.Option("--from-start", help="Show what is there already, too.")] = False,
+    follow: Annotated[bool, typer.Option(help="Go on with what comes, or end at what is there now.")] = True,
+    key: Annotated[str | None, typer.Option(help="Only records with this key, as in a patient's id.")] = None,
+    values: Annotated[bool, typer.Option("--values", help="Show the values: patients' data.")] = False,
+    count: Annotated[int | None, typer.Option(min=1, help="End after so many records.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show records as they come: where they are and what they are; what they say only with --values."""
+    settings = load(KafkaSettings)
+    names = [_full(settings.topic_prefix, topic) for topic in topics or _all(settings)]
+
+    async def show() -> None:
+        left = count
+        async with aclosing(records(settings, names, from_start=from_start, follow=follow)) as found:
+            async for record in found:
+                if key is not None and record.key != key.encode():
+                    continue
+                facts = _facts(record, values=values)
+                output.print_json(facts) if as_json else output.print_line(_line(facts))
+                left = None if left is None else left - 1
+                if left == 0:
+                    return
+
+    try:
+        asyncio.run(show())
+    except KeyboardInterrupt:
+        # The way a person ends it, not a trouble.
+        raise typer.Exit(0) from None
+
+
+def _all(settings: KafkaSettings) -> list[str]:
+    return [topic.name for topic in catalogue(settings.fhir_state_types) if not topic.internal]
+
+
+def _full(prefix: str, topic: str) -> str:
+    return topic if prefix and topic.startswith(prefix) else f"{prefix}{topic}"
+
+
+def _facts(record: ConsumerRecord, *, values: bool) -> dict[str, Any]:
+    facts = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "time": datetime.fromtimestamp(record.timestamp / 1000, UTC).isoformat(timespec="milliseconds"),
+        "key": _text(record.key),
+        "bytes": None if record.value is None else len(record.value),
+        "headers": {name: _text(value) for name, value in record.headers},
+    }
+    return facts | {"value": _text(record.value)} if values else facts
+
+
+def _line(facts: dict[str, Any]) -> str:
+    size = "gone" if facts["bytes"] is None else f"{facts['bytes']} B"
+    about = facts["headers"].get("x-quarantine-reason") or facts["headers"].get("ce_type") or ""
+    line = f"{facts['time']}  {facts['topic']}/{facts['partition']}/{facts['offset']}  {facts['key']}  {about}  {size}"
+    return f"{line}\n  {facts['value']}" if facts.get("value") is not None else line
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")

@@ -1,0 +1,1 @@
+"""The whole service on this machine, with samples: what a person sees before deciding to use it."""

@@ -1,0 +1,90 @@
+"""Reading a request's body: never more than the limit, never longer than the deadline, never decoded."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import hdrs, web
+
+from models import telemetry
+from models.errors import CannotKeep, EncodedBody, SlowBody, TooLarge
+
+# A body a little too large is read to its end, so that the sender is there to hear the 413; a larger one is not.
+EXCESS_BYTES_MAX = 64 * 2**10
+
+
+class Inflight:
+    """The bytes of all bodies held right now, and the most there may be."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        telemetry.INFLIGHT_BYTES.set_function(lambda: self._bytes)
+
+    @contextmanager
+    def hold(self) -> Iterator["Held"]:
+        """Open an account for one request; what it took is given back at the end."""
+        held = Held(self)
+        try:
+            yield held
+        finally:
+            self._bytes -= held.bytes
+
+    def take(self, size: int) -> None:
+        """Take `size` bytes, or raise `CannotKeep`: better one sender refused than all of them killed with us."""
+        if self._bytes + size > self._bytes_max:
+            raise CannotKeep
+        self._bytes += size
+
+
+class Held:
+    """What one request holds of the common account."""
+
+    __slots__ = ("_inflight", "bytes")
+
+    def __init__(self, inflight: Inflight) -> None:
+        self._inflight = inflight
+        self.bytes = 0
+
+    def take(self, size: int) -> None:
+        """Hold `size` bytes more, or raise `CannotKeep`."""
+        self._inflight.take(size)
+        self.bytes += size
+
+
+async def read(request: web.Request, held: Held, *, bytes_max: int, timeout_s: float) -> bytes:
+    """Return the body exactly as sent.
+
+    Raises `EncodedBody`, `TooLarge`, `SlowBody` (also when the sender goes away in the middle), or `CannotKeep` when
+    the bodies held together are too many.
+    """
+    if hdrs.CONTENT_ENCODING in request.headers:
+        raise EncodedBody
+    if (request.content_length or 0) > bytes_max + EXCESS_BYTES_MAX:
+        raise TooLarge
+    try:
+        # Most bodies came together with their headers: they need no clock.
+        if request.content.is_eof():
+            return await _read(request, held, bytes_max)
+        async with asyncio.timeout(timeout_s):
+            return await _read(request, held, bytes_max)
+    except (TimeoutError, ConnectionError, web.RequestPayloadError):
+        raise (TooLarge if held.bytes > bytes_max else SlowBody) from None
+
+
+async def _read(request: web.Request, held: Held, bytes_max: int) -> bytes:
+    stream = request.content
+    chunks: list[bytes] = []
+    while not stream.at_eof():
+        chunk = await stream.readany()
+        held.take(len(chunk))
+        chunks.append(chunk)
+        if held.bytes > bytes_max:
+            await _discard(request, bytes_max + EXCESS_BYTES_MAX - held.bytes)
+            raise TooLarge
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _discard(request: web.Request, bytes_max: int) -> None:
+    while bytes_max > 0 and not request.content.at_eof():
+        bytes_max -= len(await request.content.readany())

@@ -1,0 +1,58 @@
+"""How the ingress talks to Kafka: the arguments of its producer."""
+
+import ssl
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from models.errors import Misconfigured
+from models.settings import IngressSettings
+
+# One batch per partition and request. Larger than most bodies, so that they travel together, and well below what a
+# broker accepts by default: a batch it refuses for its size is refused with all that is in it.
+BATCH_BYTES_MAX = 256 * 2**10
+
+# Ends an attempt to connect to a broker that accepts and then says nothing. For sends it is of no consequence: they
+# have their own deadline, and a producer that is silent this long has been replaced.
+REQUEST_TIMEOUT_MS = 4_000
+
+
+def producer(settings: IngressSettings) -> AIOKafkaProducer:
+    """Return an idempotent producer, not yet started: `acks=all`, and in order per partition whatever is retried."""
+    return AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        client_id="metriport-streams-ingress",
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=0,
+        max_batch_size=BATCH_BYTES_MAX,
+        max_request_size=settings.record_bytes_max,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        retry_backoff_ms=100,
+        metadata_max_age_ms=30_000,
+        security_protocol=settings.kafka_security_protocol,
+        **_credentials(settings),
+    )
+
+
+def _credentials(settings: IngressSettings) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if settings.kafka_security_protocol.endswith("SSL"):
+        found["ssl_context"] = _ssl_context(settings)
+    if settings.kafka_security_protocol.startswith("SASL") and settings.kafka_sasl_password is not None:
+        found["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        found["sasl_plain_username"] = settings.kafka_sasl_username
+        found["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
+    return found
+
+
+def _ssl_context(settings: IngressSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
+        if settings.kafka_ssl_certfile is not None:
+            context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
+    except OSError as error:  # which `ssl.SSLError` is
+        raise Misconfigured(
+            f"the KAFKA_SSL_* files cannot be used: {error.strerror or 'not what they should be'}"
+        ) from None
+    return context

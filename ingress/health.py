@@ -1,0 +1,51 @@
+"""`/live`, `/ready` and `/metrics`: what an operator's tools ask."""
+
+from typing import Protocol
+
+import orjson
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from ingress.keeping import Keeper
+from ingress.webhook import HEADERS
+from models import telemetry
+
+
+class Stated(Protocol):
+    """Something that says how it is in one word."""
+
+    @property
+    def state(self) -> str:
+        """`ok`, or what is wrong."""
+
+
+class Health:
+    """The handlers of the operator's routes."""
+
+    def __init__(self, keeper: Keeper, *, kafka: Stated, spool: Stated) -> None:
+        self._keeper = keeper
+        self._kafka = kafka
+        self._spool = spool
+
+    async def live(self, _: web.Request) -> web.Response:
+        """200 while the loop turns."""
+        return _json(200, {"live": True})
+
+    async def ready(self, _: web.Request) -> web.Response:
+        """200 only if a delivery could be kept right now."""
+        facts = {
+            "ready": self._keeper.ready,
+            "kafka": self._kafka.state,
+            "spool": self._spool.state,
+            "path": self._keeper.path,
+        }
+        return _json(200 if facts["ready"] else 503, facts)
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        """Everything counted, as Prometheus reads it."""
+        headers = HEADERS | {"Content-Type": CONTENT_TYPE_LATEST}
+        return web.Response(body=generate_latest(telemetry.REGISTRY), headers=headers)
+
+
+def _json(status: int, facts: dict[str, object]) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps(facts), headers=HEADERS)

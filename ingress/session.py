@@ -1,0 +1,163 @@
+"""One aiokafka producer, from its start to the moment nobody trusts it any more.
+
+An idempotent producer never gives up: with the broker gone its sends never end, nor does its `stop()`. So every send
+here has a deadline of its own after which its result is unknown, and `abandon` ends a session without waiting for it.
+What is leaned on of aiokafka beyond its API is in `abandon` and `reach`; a test fails when it changes.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from ingress.records import Record
+from models.errors import TooLarge
+
+ABANDON_TIMEOUT_S = 1.0
+
+
+class NotPublished(Exception):
+    """Kafka did not acknowledge all the records. They may be there all the same."""
+
+
+class Unavailable(NotPublished):
+    """Nothing was sent: there is no producer that could be trusted with it."""
+
+
+class TopicMissing(Exception):
+    """The topic does not exist, and creating it is not the ingress's business."""
+
+
+class Session:
+    """Sends through one producer and remembers how long it has kept us waiting."""
+
+    def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
+        self._producer = producer
+        self._topic = topic
+        self.failed: str | None = None
+        self._silent_since: float | None = None
+        # What is being sent, oldest first, and since when.
+        self._sending: dict[asyncio.Timeout, float] = {}
+        self._acknowledged_at = monotonic()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing is known against this session."""
+        return self.failed is None and self._silent_since is None
+
+    def hopeless(self, after_s: float) -> bool:
+        """Whether it failed, or something it was given has had no answer for `after_s`."""
+        oldest = min(self._silent_since or monotonic(), next(iter(self._sending.values()), monotonic()))
+        return self.failed is not None or monotonic() - oldest > after_s
+
+    async def start(self) -> int:
+        """Connect and return the topic's partition count; raise `KafkaError`, `OSError` or `TopicMissing`."""
+        await self._producer.start()
+        # All topics, because a request for one that is missing may create it, with the broker's partition count.
+        cluster = await self._producer.client.fetch_all_metadata()
+        if not cluster.partitions_for_topic(self._topic):
+            raise TopicMissing
+        return len(await self._producer.partitions_for(self._topic))
+
+    async def publish(self, records: Sequence[Record], *, timeout_s: float | None) -> None:
+        """Return when Kafka has acknowledged every record.
+
+        Raises `NotPublished` when it has not within `timeout_s`, and `TooLarge` when it never will. Without a
+        timeout this ends when the session does.
+        """
+        limit, started = asyncio.timeout(timeout_s), monotonic()
+        self._sending[limit] = started
+        futures: list[asyncio.Future[object]] = []
+        try:
+            async with limit:
+                for record in records:
+                    futures.append(await self._send(record))  # noqa: PERF401 - what was sent before an error matters
+                for future in futures:
+                    await future
+        except MessageSizeTooLargeError:
+            # The broker's refusal has used up a sequence number: whatever follows would be out of order.
+            self.failed = "too_large" if futures else self.failed
+            raise TooLarge from None
+        except TimeoutError:
+            self._fall_silent(started)
+            raise NotPublished("timeout") from None
+        except (KafkaError, OSError) as error:
+            self.failed = type(error).__name__
+            raise NotPublished(self.failed) from None
+        finally:
+            del self._sending[limit]
+            for future in futures:
+                _forget(future)
+        self._silent_since, self._acknowledged_at = None, monotonic()
+
+    async def reach(self, timeout_s: float) -> None:
+        """Ask the cluster something small unless it answered just now; an answer clears what is known against it."""
+        if self.healthy and monotonic() - self._acknowledged_at < timeout_s:
+            return
+        started, answered = monotonic(), False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                answered = await self._producer.client.force_metadata_update()
+        if answered:
+            self._silent_since, self._acknowledged_at = None, monotonic()
+        else:
+            self._fall_silent(started)
+
+    async def stop(self, timeout_s: float) -> None:
+        """Close the connections, in peace if that is possible within `timeout_s`."""
+        if self.healthy and not self._sending:
+            with contextlib.suppress(TimeoutError, KafkaError, OSError):
+                async with asyncio.timeout(timeout_s):
+                    await self._producer.stop()
+                    return
+        await self.abandon()
+
+    async def abandon(self) -> None:
+        """End the session now: every send still waited for fails, and no task of it stays behind."""
+        self.failed = self.failed or "abandoned"
+        self._give_up(list(self._sending))
+        producer, client = self._producer, self._producer.client
+        producer._closed = True  # noqa: SLF001 - `stop()` would wait for a flush that never comes
+        sender = producer._sender.sender_task  # noqa: SLF001
+        if sender is not None:
+            sender.cancel()
+        with contextlib.suppress(TimeoutError, KafkaError, OSError):
+            async with asyncio.timeout(ABANDON_TIMEOUT_S):
+                await client.close()
+        # Requests that failed with the connection wait for metadata that nobody fetches any more.
+        waiting = client._md_update_fut = client._md_update_fut or asyncio.get_running_loop().create_future()  # noqa: SLF001
+        waiting.cancel()
+        # Cancelled once, the sender waits for its requests in flight; each further time, it gives one of them up.
+        await _until(lambda: sender is None or sender.done() or not sender.cancel(), ABANDON_TIMEOUT_S)
+
+    def _fall_silent(self, since: float) -> None:
+        """Note that there was no answer, and let everybody who waits for one know, in the order they came."""
+        if self._silent_since is None:
+            self._silent_since = since
+            self._give_up([limit for limit in self._sending if limit.when() is not None])
+
+    def _give_up(self, limits: list[asyncio.Timeout]) -> None:
+        now = asyncio.get_running_loop().time()
+        for limit in limits:
+            if not limit.expired():
+                limit.reschedule(now)
+
+    async def _send(self, record: Record) -> "asyncio.Future[object]":
+        return await self._producer.send(  # type: ignore[no-any-return]
+            self._topic, record.value, record.key, headers=record.headers
+        )
+
+
+def _forget(future: "asyncio.Future[object]") -> None:
+    """Leave a send to itself; an error it still gets is nobody's surprise."""
+    if not future.cancel() and not future.cancelled():
+        future.exception()
+
+
+async def _until(done: Callable[[], bool], timeout_s: float) -> None:
+    end = monotonic() + timeout_s
+    while not done() and monotonic() < end:  # noqa: ASYNC110 - nobody tells when a foreign task is over
+        await asyncio.sleep(0.02)

@@ -1,0 +1,92 @@
+"""Reading logs outside the group: from a known place to a known place, and then no further."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, TypeAlias
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from streams.engine.job import Headers
+from streams.engine.security import for_aiokafka
+from streams.engine.settings import EngineSettings
+
+LogPartition: TypeAlias = tuple[str, int]
+
+
+class Logs(Protocol):
+    """What the engine needs to know of logs before it goes on."""
+
+    async def ends(self, partitions: Iterable[LogPartition]) -> dict[LogPartition, int]:
+        """Return the next offset of each partition."""
+
+    def last(self, ends: Mapping[LogPartition, int], count: int) -> AsyncIterator[tuple[LogPartition, Headers]]:
+        """Yield the headers of the last `count` records before each end, in order."""
+
+
+class KafkaLogs:
+    """The logs of a real Kafka."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+
+    async def ends(self, partitions: Iterable[LogPartition]) -> dict[LogPartition, int]:
+        """Return the next offset of each partition."""
+        tps = [TopicPartition(*partition) for partition in partitions]
+        if not tps:
+            return {}
+        async with log_reader(self._settings) as consumer:
+            return {(tp.topic, tp.partition): end for tp, end in (await consumer.end_offsets(tps)).items()}
+
+    async def last(
+        self, ends: Mapping[LogPartition, int], count: int
+    ) -> AsyncGenerator[tuple[LogPartition, Headers], None]:
+        """Yield the headers of the last `count` records before each end, in order."""
+        tps = [TopicPartition(*partition) for partition in ends]
+        if not tps:
+            return
+        async with log_reader(self._settings) as consumer:
+            consumer.assign(tps)
+            first = await consumer.beginning_offsets(tps)
+            ranges = {tp: (max(first[tp], ends[tp] - count), ends[tp]) for tp in tps}
+            async for tp, records in read(consumer, ranges):
+                for record in records:
+                    yield (tp.topic, tp.partition), record.headers
+
+
+@asynccontextmanager
+async def log_reader(settings: EngineSettings) -> AsyncIterator[AIOKafkaConsumer]:
+    """Open a consumer that belongs to no group and commits nothing."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap_servers,
+        client_id=f"{settings.app_id}-reader",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=settings.fetch_bytes_max,
+        fetch_max_wait_ms=int(settings.fetch_wait_s * 1000),
+        request_timeout_ms=int(settings.request_timeout_s * 1000),
+        **for_aiokafka(settings.security),
+    )
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def read(
+    consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, tuple[int, int]]
+) -> AsyncIterator[tuple[TopicPartition, list[Any]]]:
+    """Yield what lies between start and end of each partition; an empty list says that one is read to its end.
+
+    The end is found by position: the last records of a compacted log may be gone.
+    """
+    waiting = {tp: end for tp, (start, end) in ranges.items() if start < end}
+    for tp in waiting:
+        consumer.seek(tp, ranges[tp][0])
+    while waiting:
+        for tp, records in (await consumer.getmany(*waiting, timeout_ms=1000, max_records=5000)).items():
+            yield tp, [record for record in records if record.offset < waiting[tp]]
+        for tp in list(waiting):
+            if await consumer.position(tp) >= waiting[tp]:
+                del waiting[tp]
+                yield tp, []

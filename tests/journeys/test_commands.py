@@ -1,0 +1,81 @@
+"""The commands that post and show, against the running service."""
+
+import asyncio
+import json
+import os
+import sys
+import uuid
+
+import pytest
+
+from tests.journeys.conftest import value
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def run(*arguments, environment):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "cli",
+        *arguments,
+        env={**os.environ, **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, problems = await process.communicate()
+    return process.returncode, output.decode(), problems.decode()
+
+
+async def test_the_demo_shows_that_everything_arrived(kafka):
+    code, output, _ = await run(
+        "demo", "--once", environment={"KAFKA_BOOTSTRAP_SERVERS": kafka, "TOPIC_REPLICATION": "1"}
+    )
+
+    assert code == 0
+    assert "One patient's state" in output
+
+
+async def test_triggered_deliveries_are_messages_of_their_own(service):
+    patient_id = str(uuid.uuid4())
+
+    code, output, _ = await run(
+        "trigger",
+        "patient.admit",
+        "--count",
+        "20",
+        "--set",
+        f"payload.patientId={patient_id}",
+        "--json",
+        environment=service.environment,
+    )
+
+    assert code == 0
+    assert json.loads(output)["statuses"] == {"200": 20}
+    found = await service.settled(patient_id, "patient.admit")
+    assert len({value(record)["messageId"] for record in found["patient.admit"]}) == 20
+
+
+async def test_a_wrong_key_is_said_as_a_refusal(service):
+    code, output, _ = await run(
+        "trigger", "patient.admit", environment=service.environment | {"METRIPORT_WEBHOOK_KEYS": "wrong"}
+    )
+
+    assert code == 1
+    assert "1 x 401" in output
+
+
+async def test_an_ingress_that_is_not_there_is_said_with_its_address(service):
+    code, _, problems = await run(
+        "trigger", "patient.admit", "--url", "http://127.0.0.1:1/x", environment=service.environment
+    )
+
+    assert code == 3
+    assert "http://127.0.0.1:1/x" in problems
+
+
+async def test_printing_posts_nothing_and_needs_no_key():
+    code, output, _ = await run("trigger", "ping", "--print", environment={"METRIPORT_WEBHOOK_KEYS": ""})
+
+    assert code == 0
+    assert json.loads(output)["meta"]["type"] == "ping"

@@ -1,0 +1,88 @@
+import pytest
+
+from streams.engine.fatal import Fatal, where
+from streams.engine.health import health_of
+from streams.engine.positions import Positions
+from streams.engine.restore import Restoration
+from streams.engine.watchdog import Watchdog
+from tests.unit.engine.fakes import Record
+
+TP = ("in", 0)
+
+
+class Ended(Exception):
+    pass
+
+
+def end(why):
+    raise Ended(why)
+
+
+def test_a_loop_that_does_not_turn_ends_the_process():
+    now = [0.0]
+    watchdog = Watchdog(stuck_s=lambda: 0.0, timeout_s=10, end=end, clock=lambda: now[0])
+    now[0] = 11.0
+
+    with pytest.raises(Ended, match="event loop"):
+        watchdog.look()
+
+
+def test_work_that_does_not_move_ends_the_process():
+    watchdog = Watchdog(stuck_s=lambda: 11.0, timeout_s=10, end=end)
+
+    with pytest.raises(Ended, match="nothing has moved"):
+        watchdog.look()
+
+
+def test_a_process_that_moves_is_left_alone():
+    watchdog = Watchdog(stuck_s=lambda: 9.0, timeout_s=10, end=end)
+
+    watchdog.beat()
+
+    watchdog.look()
+
+
+def consuming() -> Positions:
+    positions = Positions(queued_batches_max=2, unfinished_bytes_max=1000)
+    positions.seeked({TP: 0})
+    positions.resume()
+    return positions
+
+
+def test_a_worker_that_has_not_sought_yet_is_not_ready():
+    positions = Positions(queued_batches_max=2, unfinished_bytes_max=1000)
+
+    health = health_of(positions, Restoration(), lambda _: 0.0)
+
+    assert (health.ready, health.waiting_for) == (False, "the group, or the restore of the state")
+
+
+def test_a_worker_without_work_is_ready_and_not_stuck():
+    health = health_of(consuming(), Restoration(), lambda _: 0.0)
+
+    assert (health.ready, health.stuck_s) == (True, 0.0)
+
+
+def test_a_batch_that_waits_is_not_stuck_while_its_partition_is_written():
+    positions = consuming()
+    positions.fetch(TP, [Record(0)])
+    positions._unfinished[TP][0].fetched_at -= 500
+
+    moving = health_of(positions, Restoration(), lambda _: positions._clock() - 3)
+    stuck = health_of(positions, Restoration(), lambda _: 0.0)
+
+    assert (moving.stuck_s < 100, stuck.stuck_s > 400) == (True, True)
+
+
+def test_an_error_is_told_by_type_and_place_and_not_by_its_message():
+    with pytest.raises(KeyError) as raised:
+        {}["Jane Doe"]
+
+    told = where(raised.value)
+
+    assert told.startswith("KeyError at test_watchdog.py:")
+    assert "Jane" not in told
+
+
+def test_a_fatal_error_says_itself():
+    assert where(Fatal("x")) == "Fatal"

@@ -1,0 +1,80 @@
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from cli.broker import properties
+from cli.main import app
+from models.settings import IngressSettings, KafkaSettings, WorkerSettings
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+OURS = ("topics", "ingress", "worker")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_runs_a_command_of_ours(name):
+    command = get_command(app)
+    for word in SERVICES[name]["command"]:
+        command = command.commands[word]
+
+    assert command.callback
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_writes_to_its_one_volume_only(name):
+    service = SERVICES[name]
+
+    assert service["read_only"] is True
+    assert [volume.partition(":")[2] for volume in service.get("volumes", [])] in ([], ["/var/lib/metriport-streams"])
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_is_given_nothing_but_settings_there_are(name):
+    known = {field.upper() for kind in (KafkaSettings, IngressSettings, WorkerSettings) for field in kind.model_fields}
+
+    assert set(SERVICES[name]["environment"]) <= known
+
+
+@pytest.mark.parametrize("name", [*SERVICES])
+def test_ports_are_open_on_the_loopback_address_only(name):
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if name != "topics"])
+def test_a_service_that_stays_says_whether_it_is_well(name):
+    assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
+
+
+def test_compose_needs_no_env_file_and_no_variable():
+    variables = re.findall(r"\$\{[^}]*\}", (ROOT / "docker-compose.yml").read_text())
+
+    assert [name for name in variables if ":-" not in name] == []
+    assert SERVICES["ingress"]["env_file"] == [{"path": ".env", "required": False}]
+
+
+def test_the_broker_of_compose_is_the_broker_of_everybody_else():
+    kafka = SERVICES["kafka"]
+    settings = properties.as_environment(properties.properties("/var/lib/kafka/data", port=1, controller_port=2))
+    same = {name for name in settings if name in kafka["environment"]} - {
+        "KAFKA_LISTENERS",
+        "KAFKA_ADVERTISED_LISTENERS",
+        "KAFKA_CONTROLLER_QUORUM_VOTERS",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP",
+        "KAFKA_INTER_BROKER_LISTENER_NAME",
+    }
+
+    assert kafka["image"] == f"apache/kafka:{properties.VERSION}"
+    assert {name: kafka["environment"][name] for name in same} == {name: settings[name] for name in same}
+
+
+@pytest.mark.parametrize("image", re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+def test_an_image_is_pinned_to_a_version(image):
+    assert re.search(r":\d+\.\d+\.\d+", image)
+
+
+def test_the_container_is_not_root():
+    assert re.search(r"^USER 10001$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
