@@ -7,7 +7,7 @@ import typer
 
 from cli import output
 from cli.broker import BrokerError
-from cli.commands import broker, demo, doctor, service, signatures, tail, topics, trigger
+from cli.commands import broker, demo, doctor, fhir, service, signatures, tail, topics, trigger
 from models.errors import Misconfigured
 
 USAGE = 2
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(broker.app, name="broker")
 app.add_typer(topics.app, name="topics")
+app.add_typer(fhir.app, name="fhir")
 app.command("sign")(signatures.sign)
 app.command("verify")(signatures.verify)
 app.command("trigger")(trigger.trigger)

@@ -76,6 +76,8 @@ def split(read: Read, *, block_bytes: int = 2**20, entry_bytes_max: int = 64 * 2
             raise Unreadable("not_a_bundle")
         if name == "entry":
             members[name] = None
+            if members.get("resourceType", "Bundle") != "Bundle":
+                raise Unreadable("not_a_bundle")
             if text.peek() != b"[":
                 raise Unreadable("truncated" if text.peek() == b"" else "not_a_bundle")
             text.step()

@@ -1,4 +1,4 @@
-"""Whatever arrives, there is a verdict; and a quick yes is never a wrong one. The full run: see `tests.fhir.mutants`."""
+"""Whatever arrives, there is a verdict; and a quick yes is never a wrong one. `tests.fhir.mutants` is the full run."""
 
 import random
 

@@ -63,8 +63,9 @@ class SourceRecord:
 class Stage:
     """Delivers bundles to the job; keeps its state and its topics."""
 
-    def __init__(self, examiner, folder, grace=Grace(2, 7 * DAY_MS)):
-        options = Options("metriport.", ("Observation", "Patient", "Condition"), 100_000, "v1", SnapshotLimits(), grace)
+    def __init__(self, examiner, folder, grace=None):
+        options = Options("metriport.", ("Observation", "Patient", "Condition"), 100_000, "v1", SnapshotLimits())
+        options = options._replace(grace=grace or Grace(2, 7 * DAY_MS))
         self.examiner = examiner
         self.job = BundlesJob(FolderBlobs(folder), examiner, options)
         self.state = {}
@@ -73,7 +74,7 @@ class Stage:
         self._records = 0
 
     def deliver(self, bundle, *, killed_after=None, **facts):
-        """Process one bundle, resources or bytes; return its outputs. `killed_after`: outputs before a first try dies."""
+        """Process one bundle, resources or bytes; return its outputs. A first try dies after `killed_after` of them."""
         record = self._record(bundle, facts)
         before = {topic: len(rows) for topic, rows in self.topics.items()}
         done = killed_after is not None and asyncio.run(self._process(record, before, killed_after))

@@ -36,10 +36,7 @@ def merged(parts, sample, order, rnd):
         ids = [parts[number][resource["id"]] for number in order if resource["id"] in parts[number]]
         if ids:
             survivors[resource["id"]] = ids
-    bundle = [patient()]
-    for resource in sample:
-        if resource["id"] in survivors:
-            bundle.append(renamed(resource, survivors, rnd))
+    bundle = [patient(), *(renamed(resource, survivors, rnd) for resource in sample if resource["id"] in survivors)]
     rnd.shuffle(bundle)
     return bundle
 
