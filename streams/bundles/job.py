@@ -26,7 +26,7 @@ from streams.bundles.survey import Row
 from streams.engine import quarantine
 from streams.engine.job import Output, Poison, Reading, Record, Step
 
-_STEP_OUTPUTS_MAX = 500
+_STEP_OUTPUTS_MAX = 200
 _STEP_BYTES_MAX = 4 * 2**20
 
 
@@ -103,23 +103,23 @@ class BundlesJob:
         self, record: Record, bundle: records.Bundle, opened: BundleFile, difference: Difference
     ) -> Iterator[Output]:
         """Yield the changes between their marks, if there are any, and what was refused."""
-        facts = self._facts(bundle)
+        facts, envelope = self._facts(bundle), _Envelope(self._options.prefix, bundle)
 
         def bytes_of(row: Row) -> bytes:
             return opened.bytes(row.start, row.end)
 
         changed = any(event.change not in outputs.REFUSED for event in difference.events)
         if changed:
-            yield self._output(bundle, "started", outputs.started(facts))
+            yield envelope.around(outputs.started(facts), "started")
         for event in difference.events:
             about = f"{event.change}/{event.type}/{event.identity}"
             for output in outputs.of_event(facts, event, bytes_of):
-                yield self._output(bundle, about, output)
+                yield envelope.around(output, about)
             if event.change == CRASHED and event.row is not None:
                 refused = quarantine.quarantined(record, CRASHED, topic=self.quarantine)
                 yield refused._replace(value=bytes_of(event.row))
         if changed:
-            yield self._output(bundle, "completed", outputs.completed(facts, difference.counts))
+            yield envelope.around(outputs.completed(facts, difference.counts), "completed")
 
     def _snapshot(self, bundle: records.Bundle, found: Found, reason: str | None = None) -> Output:
         counts = outputs.as_json(found.difference.counts) if found.difference is not None else {}
@@ -137,22 +137,7 @@ class BundlesJob:
         )
         value = orjson.dumps(summary.model_dump(by_alias=True))
         output = outputs.Output(topics.FHIR_SNAPSHOTS, bundle.patient_id or "", value, headers.JSON, [])
-        return self._output(bundle, "snapshot", output)
-
-    def _output(self, bundle: records.Bundle, about: str, output: outputs.Output) -> Output:
-        """Return the record as Kafka gets it, with the headers every record has."""
-        event = headers.cloud_event(
-            ce_id=f"{output.topic}/{bundle.message_id}/{about}",
-            source="metriport-streams/bundles",
-            kind=output.topic,
-            time=bundle.when or bundle.received_at or "1970-01-01T00:00:00.000Z",
-            content_type=output.content_type,
-        )
-        more = [(headers.MESSAGE_ID, bundle.message_id.encode())]
-        if bundle.received_at:
-            more.append((headers.RECEIVED_AT, bundle.received_at.encode()))
-        topic = self._options.prefix + output.topic
-        return Output(topic, output.key.encode(), output.value, [*event, *more, *output.headers])
+        return _Envelope(self._options.prefix, bundle).around(output, "snapshot")
 
     def _facts(self, bundle: records.Bundle) -> Facts:
         return Facts(
@@ -161,6 +146,36 @@ class BundlesJob:
             bundle.blob or "",
             self._options.state_types,
             self._options.value_bytes_max,
+        )
+
+
+class _Envelope:
+    """What every record of one bundle has in common."""
+
+    def __init__(self, prefix: str, bundle: records.Bundle) -> None:
+        self._prefix = prefix
+        self._message_id = bundle.message_id
+        # Only the id, the type and the kind of content differ from record to record.
+        event = headers.cloud_event(
+            ce_id="",
+            source="metriport-streams/bundles",
+            kind="",
+            time=bundle.when or bundle.received_at or "1970-01-01T00:00:00.000Z",
+        )
+        self._common = [header for header in event if header[0] not in {headers.CE_ID, "ce_type", "content-type"}]
+        self._common.append((headers.MESSAGE_ID, bundle.message_id.encode()))
+        if bundle.received_at:
+            self._common.append((headers.RECEIVED_AT, bundle.received_at.encode()))
+
+    def around(self, output: outputs.Output, about: str) -> Output:
+        """Return the record as Kafka gets it; `about` says which one of its topic it is."""
+        own = [
+            (headers.CE_ID, f"{output.topic}/{self._message_id}/{about}".encode()),
+            ("ce_type", output.topic.encode()),
+            ("content-type", output.content_type),
+        ]
+        return Output(
+            self._prefix + output.topic, output.key.encode(), output.value, own + self._common + output.headers
         )
 
 

@@ -32,7 +32,7 @@ class Scope(msgspec.Struct, array_like=True):
     by_type: dict[str, int] = msgspec.field(default_factory=dict)
 
 
-class Entry(msgspec.Struct, array_like=True):
+class Entry(msgspec.Struct, array_like=True, gc=False):
     """One resource.
 
     `ids[0]` is the id it has now, the others it had or was merged from. Version 0: never accepted. No scopes: gone, but

@@ -16,6 +16,7 @@ from streams.bundles.survey import Row
 Header = tuple[str, bytes]
 Bytes = Callable[[Row], bytes]
 
+_FHIR_VERSION = FHIR_VERSION.encode()
 _FHIR = b"application/fhir+json"
 _JSON = b"application/json"
 _POINTER = b"application/vnd.metriport-streams.pointer+json"
@@ -88,19 +89,22 @@ def _refused(facts: Facts, event: Event) -> Output:
 
 
 def _headers(facts: Facts, event: Event) -> list[Header]:
-    found = {
-        "x-change": event.change,
-        "x-resource-type": event.type,
-        "x-identity": event.identity,
-        "x-resource-id": event.id,
-        "x-version": str(event.version),
-        "x-content-hash": event.content.hex(),
-        "x-snapshot-id": facts.snapshot_id,
-        "x-fhir-version": FHIR_VERSION,
-        "x-validation": event.row.validation if event.row is not None else "",
-        "x-superseded-by": event.successor,
-    }
-    return [(name, value.encode()) for name, value in found.items() if value]
+    found = [
+        ("x-change", event.change.encode()),
+        ("x-resource-type", event.type.encode()),
+        ("x-identity", event.identity.encode()),
+        ("x-resource-id", event.id.encode()),
+        ("x-version", b"%d" % event.version),
+        ("x-snapshot-id", facts.snapshot_id.encode()),
+        ("x-fhir-version", _FHIR_VERSION),
+    ]
+    if event.content:
+        found.append(("x-content-hash", event.content.hex().encode()))
+    if event.row is not None:
+        found.append(("x-validation", event.row.validation.encode()))
+    if event.successor:
+        found.append(("x-superseded-by", event.successor.encode()))
+    return found
 
 
 def _place(facts: Facts, row: Row) -> list[Header]:
@@ -116,6 +120,6 @@ def _mark(facts: Facts, change: str, value: dict[str, Any]) -> Output:
     headers = [
         ("x-change", change.encode()),
         ("x-snapshot-id", facts.snapshot_id.encode()),
-        ("x-fhir-version", FHIR_VERSION.encode()),
+        ("x-fhir-version", _FHIR_VERSION),
     ]
     return Output(topics.FHIR_CHANGES, facts.patient, orjson.dumps(value), _JSON, headers)

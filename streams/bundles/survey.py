@@ -13,7 +13,7 @@ from streams.bundles.manifest import Entry, Manifest
 from streams.bundles.split import Block, Unreadable
 
 
-class Row(msgspec.Struct):
+class Row(msgspec.Struct, gc=False):
     """A resource whose bytes are not known yet, and what is found out about it on the way."""
 
     position: int
