@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import random
+import re
 import resource
 import statistics
 import sys
@@ -85,7 +86,7 @@ def bundles(folder):
     """Yield patient, resources, and the bundle first, in another order, changed: compact, as Metriport writes them."""
     rnd = random.Random(1)
     for path in sorted(Path(folder).glob("*.json")):
-        resources = [entry["resource"] for entry in orjson.loads(path.read_bytes())["entry"]]
+        resources = as_metriport([entry["resource"] for entry in orjson.loads(path.read_bytes())["entry"]])
         patient = next(each["id"] for each in resources if each["resourceType"] == "Patient")
         changed = [
             {**each, "language": "en"} if number % CHANGED_ONE_IN == 3 else each
@@ -93,6 +94,19 @@ def bundles(folder):
         ]
         shuffled = rnd.sample(resources, len(resources))
         yield patient, len(resources), compact(resources), compact(shuffled), compact(changed)
+
+
+def as_metriport(resources):
+    """Return the resources with references as Metriport writes them: `Type/id`."""
+    types = {each.get("id"): each["resourceType"] for each in resources}
+    text = orjson.dumps(resources).decode()
+    return orjson.loads(
+        re.sub(
+            r'"urn:uuid:([0-9a-f-]+)"',
+            lambda found: f'"{types[found[1]]}/{found[1]}"' if found[1] in types else found[0],
+            text,
+        )
+    )
 
 
 def compact(resources):

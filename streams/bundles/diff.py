@@ -90,8 +90,8 @@ def repeat(manifest: Manifest, source: Source, grace: Grace) -> Difference | Non
     if known is None or not source.sha256 or source.sha256 != known.sha256 or source.complete != _is_complete(known):
         return None
     number, accepted, rejected = manifest.scope(source.scope), known.accepted, known.rejected
-    seen = [(entry, entry.raw or entry.rejected) for entry in manifest if number in entry.scopes and not entry.missing]
-    difference = _Fold(manifest, source, grace).fold(seen, ())
+    present = (entry for entry in manifest if number in entry.scopes and not entry.missing)
+    difference = _Fold(manifest, source, grace).fold((), (), present=present)
     # Copies of one resource within the bundle are counted, too, and no longer known one by one.
     known.accepted = difference.counts.accepted = difference.counts.unchanged = accepted
     known.rejected = difference.counts.rejected = rejected
@@ -112,7 +112,11 @@ class _Fold:
         self._difference = Difference()
         self._counts = self._difference.counts
 
-    def fold(self, seen: Iterable[tuple[Entry, bytes]], rows: Iterable[Row]) -> Difference:
+    def fold(
+        self, seen: Iterable[tuple[Entry, bytes]], rows: Iterable[Row], *, present: Iterable[Entry] = ()
+    ) -> Difference:
+        """Fold in the resources whose bytes are known, and the others; `present` are there, too, as they are known."""
+        self._present.update(map(id, present))
         for entry, digest in seen:
             self._see(entry, digest)
         for row in rows:
@@ -133,7 +137,10 @@ class _Fold:
         else:
             self._counts.accepted += 1
             self._counts.unchanged += 1
-        self._keep(entry, changed=False)
+        if entry.missing or self._number not in entry.scopes:
+            self._keep(entry, changed=False)
+        else:
+            self._present.add(id(entry))
 
     def _take(self, row: Row) -> Iterator[Event]:
         if row.finding in _REFUSED:

@@ -28,6 +28,8 @@ class Identities:
 
     def give_shared(self, rows: list[Row]) -> None:
         """Give identities to rows of shared types, whose content hash is known."""
+        if not rows:
+            return
         contents = {(entry.type, entry.content): entry for entry in self._manifest if entry.type in SHARED_TYPES}
         first: dict[tuple[str, bytes], Row] = {}
         for row in rows:

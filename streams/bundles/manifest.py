@@ -7,6 +7,7 @@ in between leaves the manifest as it was.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from urllib.parse import quote
 from zlib import crc32
 
@@ -81,16 +82,30 @@ class Manifest:
         self._entries = {(entry.type, entry.identity): entry for entry in entries}
         self._changed: set[int] = set()
         self._old: list[bytes] = []
-        self.by_raw: dict[bytes, Entry] = {}
-        self.by_id: dict[tuple[str, str], Entry] = {}
-        for entry in self._entries.values():
-            self._index(entry)
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
+
+    # Found out only when asked for: a repeat of the same bundle needs neither.
+
+    @cached_property
+    def by_raw(self) -> dict[bytes, Entry]:
+        """The entries by the hash of their bytes, accepted or rejected."""
+        found = {entry.rejected: entry for entry in self._entries.values() if entry.rejected}
+        found.update({entry.raw: entry for entry in self._entries.values() if entry.raw})
+        return found
+
+    @cached_property
+    def by_id(self) -> dict[tuple[str, str], Entry]:
+        """The entries by type and every id they are known to have or to have had."""
+        found: dict[tuple[str, str], Entry] = {}
+        for entry in self._entries.values():
+            for known in entry.ids:
+                found.setdefault((entry.type, known), entry)
+        return found
 
     def get(self, resource_type: str, identity: str) -> Entry | None:
         """Return the entry of one identity."""
@@ -128,6 +143,8 @@ class Manifest:
     def shards(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Yield the changed shards as they are written beside the old ones: keys and values of the state."""
         self._old = shard_keys(self.patient, self.head)
+        if not self._changed:
+            return
         count, slots = max(_shards(len(self._entries)), len(self.head.slots)), self.head.slots
         if count > len(slots):
             slots, self._changed = [1] * count, set(range(count))

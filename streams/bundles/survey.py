@@ -55,15 +55,15 @@ class Survey:
             self.resources += len(hashes)
         else:
             for raw, digest, (start, end) in zip(block.resources, hashes, block.ranges(), strict=True):
-                self._take(raw, digest, start, end)
+                if digest in self._known:
+                    self.seen[digest] = self.resources
+                else:
+                    self._take(raw, digest, start, end)
                 self.resources += 1
         if self.resources > self._resources_max:
             raise Unreadable("too_many_resources")
 
     def _take(self, raw: bytes, digest: bytes, start: int, end: int) -> None:
-        if digest in self._known:
-            self.seen[digest] = self.resources
-            return
         found = facts(raw)
         row = Row(self.resources, start, end, digest, found.type, found.id, found.aliases, found.match)
         # The same id twice: the last one counts. Without an id it is its bytes that say which one it is.
