@@ -1,8 +1,9 @@
 """Where a delivery is kept: in Kafka, or in the spool behind those that already wait there, so that order is kept."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Literal, Protocol
+import contextlib
+from collections.abc import Coroutine, Sequence
+from typing import Any, Literal, Protocol
 
 from ingress.records import Delivery, Record, records
 from ingress.session import NotPublished, Unavailable
@@ -74,15 +75,15 @@ class Keeper:
         """Return where `delivery` is kept for good; raise `CannotKeep` in time, or `TooLarge`."""
         deadline = asyncio.get_running_loop().time() + self._answer_timeout_s
         if not self.gate.is_set():
-            await self._pass_gate()
+            await self._patiently(self.gate.wait())
         direct = self.path == "kafka"
         if direct and await self._published(delivery, envelope):
             self._spooling = False
             return "kafka"
         try:
             async with asyncio.timeout_at(deadline):
-                if not direct:
-                    await self._let_pass()
+                if not direct and self._publishing:
+                    await self._patiently(self._let_pass())
                 await self._spool.write(delivery)
         except (SpoolFull, SpoolFailed, TimeoutError) as error:
             telemetry.SPOOL_REFUSED(reason=_REASONS[type(error)])
@@ -98,12 +99,11 @@ class Keeper:
         # A spool that cannot be read will not be drained soon; Kafka is then the better place, at the price of order.
         return self._spool.backlog > 0 and self._spool.usable
 
-    async def _pass_gate(self) -> None:
-        try:
+    async def _patiently(self, waiting: Coroutine[Any, Any, object]) -> None:
+        """Wait for others, who keep the order; a delivery that has waited too long goes on without."""
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._publish_timeout_s):
-                await self.gate.wait()
-        except TimeoutError:
-            return
+                await waiting
 
     async def _published(self, delivery: Delivery, envelope: Envelope) -> bool:
         wanted = records(delivery, envelope, body_bytes_max=self._body_bytes_max)

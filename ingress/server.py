@@ -26,8 +26,26 @@ from models.settings import IngressSettings
 
 FINE, PROBLEM = 0, 1
 
-# Longer than any proxy in front of us keeps a connection it believes to be open.
-KEEPALIVE_S = 75.0
+
+class _Unreadable:
+    """Stands where aiohttp wants a logger: its own would quote the bytes that were not HTTP."""
+
+    def exception(self, *_: object, exc_info: object = None) -> None:
+        telemetry.HTTP_UNREADABLE(error=type(exc_info).__name__)
+
+    def debug(self, *_: object, **__: object) -> None:
+        """Say nothing."""
+
+    warning = error = info = debug
+
+
+HTTP: dict[str, Any] = {
+    "access_log": None,
+    "logger": _Unreadable(),
+    "keepalive_timeout": 75.0,  # longer than any proxy in front of us keeps a connection it believes to be open
+    "lingering_time": 0,  # `app` says the last word itself, without reading on
+    "auto_decompress": False,
+}
 
 
 def run(settings: IngressSettings) -> int:
@@ -101,15 +119,7 @@ async def _parts(settings: IngressSettings) -> AsyncIterator[tuple[web.Applicati
 
 @contextlib.asynccontextmanager
 async def _listening(app: web.Application, settings: IngressSettings) -> AsyncIterator[None]:
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        logger=_Unreadable(),
-        keepalive_timeout=KEEPALIVE_S,
-        lingering_time=0,
-        auto_decompress=False,
-        shutdown_timeout=settings.stop_timeout_s,
-    )
+    runner = web.AppRunner(app, shutdown_timeout=settings.stop_timeout_s, **HTTP)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.ingress_host, settings.ingress_port, backlog=1024)
@@ -138,15 +148,3 @@ async def _end(task: "asyncio.Task[None]") -> None:
         return
     except Exception as error:  # noqa: BLE001 - the border of the process
         telemetry.FATAL(sentence="a part of the ingress ended", error=type(error).__name__)
-
-
-class _Unreadable:
-    """Stands where aiohttp wants a logger: its own would quote the bytes that were not HTTP."""
-
-    def exception(self, *_: object, exc_info: object = None, **__: Any) -> None:  # noqa: ANN401
-        telemetry.HTTP_UNREADABLE(error=type(exc_info).__name__)
-
-    def debug(self, *_: object, **__: Any) -> None:  # noqa: ANN401
-        """Say nothing."""
-
-    warning = error = info = debug

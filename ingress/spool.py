@@ -61,11 +61,13 @@ class Spool:
 
     async def close(self) -> None:
         """Finish what is being written, and let go of the folder."""
-        if self._writer is not None:
-            self._writer.submit(None)
-            await asyncio.to_thread(self._writer.join)
-        if self._lock is not None:
-            self._lock.release()
+        writer, self._writer = self._writer, None
+        lock, self._lock = self._lock, None
+        if writer is not None:
+            writer.submit(None)
+            await asyncio.to_thread(writer.join)
+        if lock is not None:
+            lock.release()
 
     @property
     def backlog(self) -> int:

@@ -69,6 +69,7 @@ class SpoolFile:
             "synchronous = FULL",  # a commit returns when its bytes are on the disk
             "wal_autocheckpoint = 0",  # `_fold` does it, where its errors are seen
             "cell_size_check = ON",
+            "secure_delete = OFF",  # overwriting what was removed needs as much room again
             "cache_size = -16384",
         ):
             self._sql.execute(f"PRAGMA {pragma}").fetchall()
@@ -102,7 +103,9 @@ class SpoolFile:
 
     def room(self) -> int:
         """Return the bytes that can still be written: what the limit leaves, or the disk."""
-        disk = shutil.disk_usage(self._path.parent).free - RESERVE_BYTES
+        # What is only in the journal so far will need its place in the file.
+        growth = max(0, self._pragma("page_count") * self._pragma("page_size") - self._path.stat().st_size)
+        disk = shutil.disk_usage(self._path.parent).free - growth - RESERVE_BYTES
         return max(0, min(self._bytes_max - self.bytes(), disk))
 
     def fitting(self, deliveries: Iterable[Delivery]) -> list[bool]:
@@ -163,8 +166,9 @@ class SpoolFile:
             yield Row(row_id, self._opened_ns, Delivery(body, received_at))
 
     def _shrink(self) -> None:
-        if self._pragma("freelist_count") * 2 > self._pragma("page_count"):
-            self._sql.execute("PRAGMA incremental_vacuum").fetchall()
+        # Only an empty file is made smaller: with something left in it, that would be moved, and written once more.
+        if not self.count():
+            self._sql.executescript("PRAGMA incremental_vacuum")
             self._fold()
         elif self._journal_bytes() > JOURNAL_BYTES:
             self._fold()

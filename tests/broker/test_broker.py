@@ -60,6 +60,12 @@ def gone(folder):
     return True
 
 
+def ended(running):
+    """Wait until the launcher has seen the end of its broker, and say whether the broker is gone."""
+    running.launcher.wait(30)
+    return not process.exists(running.pid)
+
+
 @asynccontextmanager
 async def administration(running):
     client = AIOKafkaAdminClient(bootstrap_servers=running.bootstrap_servers)
@@ -104,7 +110,7 @@ async def test_a_stopped_process_is_found_silent_and_can_still_be_ended(tmp_path
 
     assert found.state == "silent"
     assert await broker.stop(tmp_path)
-    assert not process.exists(running.pid)
+    assert ended(running)
 
 
 @pytest.mark.parametrize("launcher_too", [False, True], ids=["the starter", "the starter and the launcher"])
@@ -147,7 +153,7 @@ async def test_a_broker_whose_run_is_gone_is_ended_and_replaced(tmp_path, starte
 
     heir = await started()
 
-    assert not process.exists(orphan.pid)
+    assert ended(orphan)
     assert heir.pid != orphan.pid
     assert any("left behind" in line for line in lines)
 
