@@ -48,6 +48,7 @@ class BundlesJob:
         self._blobs = blobs
         self._examiner = examiner
         self._options = options
+        self._starting: asyncio.Task[None] | None = None
         prefix = options.prefix
         states = (f"fhir.state.{name}" for name in (*options.state_types, "other"))
         named = (topics.FHIR_CHANGES, topics.FHIR_SNAPSHOTS, topics.FHIR_REJECTED, *states)
@@ -55,8 +56,8 @@ class BundlesJob:
         self.quarantine = prefix + topics.quarantine("bundles")
 
     async def assigned(self, _partitions: frozenset[int]) -> None:
-        """Have the examiner ready before the first bundle."""
-        await self._examiner.start()
+        """Get the examiner ready; the first bundle waits for it, the assignment does not."""
+        self._starting = asyncio.create_task(self._examiner.start())
 
     async def process(self, record: Record, reading: Reading) -> AsyncGenerator[Step, None]:
         """Yield the steps of one bundle."""

@@ -46,7 +46,8 @@ class Pool:
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
         self._threads = ThreadPoolExecutor(limits.processes, "fhir-pool")
         self._library_only = False
-        self._started = False
+        self._starting = asyncio.Lock()
+        self._unstarted = list(self._workers)
         self.audited = 0
         self.mismatches = 0
         self.lost = 0
@@ -60,12 +61,10 @@ class Pool:
 
     async def start(self) -> None:
         """Start all processes and wait until each has answered; nothing if they were started before."""
-        if self._started:
-            return
-        self._started = True
-        for worker in self._workers:
-            await self._in_thread(worker, Chunk([], {}), self._limits.start_timeout_s)
-            self._idle.put_nowait(worker)
+        async with self._starting:
+            while self._unstarted:
+                await self._in_thread(self._unstarted[-1], Chunk([], {}), self._limits.start_timeout_s)
+                self._idle.put_nowait(self._unstarted.pop())
 
     def close(self) -> None:
         """End all processes. They also end by themselves when this process does."""
@@ -85,6 +84,8 @@ class Pool:
 
     async def examine(self, resources: Sequence[bytes], references: dict[str, str]) -> list[Finding]:
         """Return the findings on `resources`, in their order. Never raises on what is in them."""
+        if self._unstarted:
+            await self.start()
         worker = await self._idle.get()
         try:
             try:
