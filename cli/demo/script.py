@@ -24,13 +24,14 @@ class Post:
 # What the links of one delivery lead to, beyond its own record.
 _BEHIND_LINKS = {
     "medical.document-bulk-download-urls": {topics.DOCUMENTS: 1},
-    "medical.consolidated-data": {topics.BUNDLES: 1},
-    "medical.consolidated-data.empty": {topics.BUNDLES: 1},
+    "medical.consolidated-data": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
+    "medical.consolidated-data.empty": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
+    "medical.consolidated-data.whole": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
     "medical.consolidated-data.failed": {topics.BUNDLES: 1},
     "medical.consolidated-data.pdf": {topics.BUNDLES: 1},
-    "patient.admit": {topics.BUNDLES: 1},
-    "patient.transfer": {topics.BUNDLES: 1},
-    "patient.discharge": {topics.BUNDLES: 1},
+    "patient.admit": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
+    "patient.transfer": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
+    "patient.discharge": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
     "medical.bulk-patient-create": {topics.BULK_PATIENTS: 3},
 }
 
@@ -71,6 +72,7 @@ def complete(expected: Counter[str], counts: Counter[str], states: Collection[di
         len(state.get("messages", {})) == len(topics.PER_PATIENT_TYPES)
         and _counted(state["documents"]) == expected[topics.DOCUMENTS]
         and _counted(state["bundles"]) == expected[topics.BUNDLES]
+        and state["resources"]
         for state in states
     ) and any(_rows(state) == expected[topics.BULK_PATIENTS] for state in states)
 

@@ -1,0 +1,242 @@
+"""The bundles stage against `Bundle.model_validate`, over the same bundles, in the same run: ratios of CPU time.
+
+`python -m bench.fhir FOLDER [ROUNDS]`: FOLDER holds bundles of one patient each. With `--large FOLDER MB`: one bundle of
+so many megabytes, and what memory it takes. CPU time is that of this process and of the pool's together.
+"""
+
+import asyncio
+import gc
+import hashlib
+import io
+import json
+import random
+import re
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import orjson
+
+from models import topics
+from streams.bundles.job import BundlesJob, Options
+from streams.bundles.judges import Standards, judges
+from streams.bundles.pool import Pool, PoolLimits
+from streams.bundles.split import split
+
+CHANGED_ONE_IN = 20
+
+
+@dataclass
+class Folder:
+    """Blobs in a folder; also the state of the stage, and the longest time that the event loop stood still."""
+
+    path: Path
+    state: dict = field(default_factory=dict)
+    longest_s: float = 0.0
+
+    @asynccontextmanager
+    async def on_disk(self, key):
+        yield self.path / key
+
+    def get(self, keys):
+        return [self.state.get(key) for key in keys]
+
+    async def watch(self):
+        while True:
+            begun_at = time.monotonic()
+            await asyncio.sleep(0.001)
+            self.longest_s = max(self.longest_s, time.monotonic() - begun_at - 0.001)
+
+
+NAMES = ("whole", "verdicts only", "first", "changed", "repeat, other order", "repeat, same bytes")
+
+
+def record(patient, name, number, sha256):
+    value = {
+        "messageId": f"m-{number}",
+        "type": "medical.consolidated-data",
+        "when": f"2025-01-01T00:00:{number:02d}Z",
+        "patientId": patient,
+        "kind": "consolidated",
+        "complete": True,
+        "sha256": sha256,
+        "blob": name,
+        "outcome": "stored",
+    }
+    return SimpleNamespace(value=orjson.dumps(value), offset=number, topic="t", partition=0, key=b"", headers=())
+
+
+async def run(job, folder, patient, raw, *, number, pids):
+    """Process one bundle as the engine would, without Kafka; return the CPU seconds it took."""
+    (folder.path / "bundle").write_bytes(raw)
+    found = record(patient, "bundle", number, hashlib.sha256(raw).hexdigest())
+    begun = cpu_s(pids)
+    async for step in job.process(found, folder):
+        folder.state.update(step.changes)
+    return cpu_s(pids) - begun
+
+
+def bundles(folder):
+    """Yield patient, resources, and the bundle first, in another order, changed: compact, as Metriport writes them."""
+    rnd = random.Random(1)
+    for path in sorted(Path(folder).glob("*.json")):
+        resources = as_metriport([entry["resource"] for entry in orjson.loads(path.read_bytes())["entry"]])
+        patient = next(each["id"] for each in resources if each["resourceType"] == "Patient")
+        changed = [
+            {**each, "language": "en"} if number % CHANGED_ONE_IN == 3 else each
+            for number, each in enumerate(resources)
+        ]
+        shuffled = rnd.sample(resources, len(resources))
+        yield patient, len(resources), compact(resources), compact(shuffled), compact(changed)
+
+
+def as_metriport(resources):
+    """Return the resources with references as Metriport writes them: `Type/id`."""
+    types = {each.get("id"): each["resourceType"] for each in resources}
+    text = orjson.dumps(resources).decode()
+    return orjson.loads(
+        re.sub(
+            r'"urn:uuid:([0-9a-f-]+)"',
+            lambda found: f'"{types[found[1]]}/{found[1]}"' if found[1] in types else found[0],
+            text,
+        )
+    )
+
+
+def compact(resources):
+    entries = [{"fullUrl": f"urn:uuid:{each.get('id')}", "resource": each} for each in resources]
+    return orjson.dumps({"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries})
+
+
+def cpu_s(pids):
+    """CPU seconds of this process and of others."""
+    return time.process_time() + sum(nanoseconds(pid) for pid in pids) / 1e9
+
+
+def nanoseconds(pid):
+    """CPU time of a process by the scheduler's count: finer than clock ticks."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+
+
+def rollup(pid):
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    return dict(line.split(":") for line in lines)
+
+
+def whole(found):
+    """Do what one would write: parse, and have the library validate the bundle."""
+    from fhir.resources.R4B.bundle import Bundle  # noqa: PLC0415 - after the pool's processes were forked
+
+    for _, _, first, _, _ in found:
+        Bundle.model_validate(orjson.loads(first))
+
+
+def verdicts(found, checker):
+    """Split, and judge each resource: nothing else."""
+    for _, _, first, _, _ in found:
+        for block in split(io.BytesIO(first).read):
+            for raw in block.resources:
+                checker.verdict(raw)
+
+
+async def compare(folder, rounds):
+    found = list(bundles(folder))
+    resources = sum(count for _, count, *_ in found)
+    times = {name: [] for name in NAMES}
+    whole(found)
+    checker = judges().checker(Standards())
+    # What the benchmark holds is nothing the stage would hold: the collector leaves it alone, in all of them.
+    gc.collect()
+    gc.freeze()
+    with tempfile.TemporaryDirectory() as scratch:
+        async with Pool(Standards(), PoolLimits()) as pool:
+            for _ in range(rounds):
+                begun = cpu_s([])
+                whole(found)
+                times["whole"].append(cpu_s([]) - begun)
+                begun = cpu_s([])
+                verdicts(found, checker)
+                times["verdicts only"].append(cpu_s([]) - begun)
+                blobs = await one_round(pool, Path(scratch), found, times)
+            memory = [rollup(pid) for pid in pool.pids]
+            wrong = pool.mismatches
+    baseline = statistics.median(times["whole"])
+    for name, seconds in times.items():
+        taken = statistics.median(seconds)
+        print(f"{name:20} {resources / taken:10.0f} resources/s of CPU   x {baseline / taken:6.1f}")
+    print(f"event loop: at most {blobs.longest_s * 1000:.0f} ms; compiled check wrong: {wrong}")
+    for fields in memory:
+        print("pool process: resident", fields["Rss"].strip(), "of which its own", fields["Private_Dirty"].strip())
+
+
+async def one_round(pool, scratch, found, times):
+    blobs = Folder(scratch)
+    options = Options("", topics.FHIR_STATE_TYPES, 2**23, "v")
+    job = BundlesJob(blobs, pool, options)
+    watching = asyncio.create_task(blobs.watch())
+    for number, (name, which) in enumerate(
+        [("first", 2), ("repeat, same bytes", 2), ("repeat, other order", 3), ("changed", 4)]
+    ):
+        taken = [await run(job, blobs, bundle[0], bundle[which], number=number, pids=pool.pids) for bundle in found]
+        times[name].append(sum(taken))
+    watching.cancel()
+    return blobs
+
+
+async def large(folder, megabytes):
+    """One bundle, made of all others again and again under new ids."""
+    resources = [orjson.loads(first)["entry"] for _, _, first, _, _ in bundles(folder)]
+    with tempfile.TemporaryDirectory() as scratch:
+        blobs = Folder(Path(scratch))
+        size = write_large(blobs.path / "bundle", [entry for each in resources for entry in each], megabytes * 2**20)
+        del resources
+        gc.collect()
+        async with Pool(Standards(), PoolLimits()) as pool:
+            watching = asyncio.create_task(blobs.watch())
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            begun_at, outputs = time.monotonic(), 0
+            job = BundlesJob(blobs, pool, Options("", topics.FHIR_STATE_TYPES, 2**23, "v"))
+            async for step in job.process(record("p", "bundle", 0, "x"), blobs):
+                outputs += len(step.outputs)
+            watching.cancel()
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(
+        json.dumps(
+            {
+                "bundle_mb": round(size / 2**20),
+                "outputs": outputs,
+                "seconds": round(time.monotonic() - begun_at, 1),
+                "peak_before_mb": before // 1024,
+                "peak_after_mb": after // 1024,
+                "event_loop_ms_max": round(blobs.longest_s * 1000),
+            }
+        )
+    )
+
+
+def write_large(path, entries, size_min):
+    with path.open("wb") as file:
+        file.write(b'{"resourceType":"Bundle","entry":[')
+        copy = 0
+        while file.tell() < size_min:
+            for entry in entries:
+                found = {**entry["resource"], "id": f"{entry['resource'].get('id', '')[:50]}-{copy}"}
+                found.pop("identifier", None)
+                if found["resourceType"] != "Patient":
+                    file.write(orjson.dumps({"fullUrl": "urn:uuid:x", "resource": found}) + b",")
+            copy += 1
+        file.write(b'{"resource":{"resourceType":"Patient","id":"p"}}]}')
+        return file.tell()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--large":
+        asyncio.run(large(sys.argv[2], int(sys.argv[3])))
+    else:
+        asyncio.run(compare(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 5))

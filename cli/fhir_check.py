@@ -1,0 +1,119 @@
+"""The verdicts of the bundles stage on files: bundles, single resources, or resources line by line (NDJSON)."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from streams.bundles.bundle_file import bundle_file
+from streams.bundles.facts import facts
+from streams.bundles.judges import Judges
+from streams.bundles.split import Unreadable
+from streams.bundles.verdict import Checker
+
+SUFFIXES = (".json", ".ndjson")
+_BLOCK_BYTES = 2**20
+_ENTRY_BYTES_MAX = 64 * 2**20
+
+
+class Problem(NamedTuple):
+    """Something that is wrong, and where. `id` and `data` hold patient data: empty unless asked for."""
+
+    file: str
+    resource: int | None
+    type: str
+    verdict: str
+    code: str
+    expression: str
+    text: str
+    id: str = ""
+    data: str = ""
+
+
+@dataclass
+class Report:
+    """What was found: resources by type and verdict, and every problem."""
+
+    files: int = 0
+    verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether nothing was rejected or unreadable."""
+        return not any(problem.verdict in {"rejected", "unreadable"} for problem in self.problems)
+
+
+def check(paths: list[Path], judges: Judges, checker: Checker, *, with_data: bool = False) -> Report:
+    """Return the report on all files in `paths`, folders included."""
+    report = Report()
+    for path in _files(paths):
+        report.files += 1
+        try:
+            for number, raw in enumerate(_resources(path), start=1):
+                problems = _check(report, raw, judges if with_data else None, checker)
+                report.problems += [problem._replace(file=path.name, resource=number) for problem in problems]
+        except Unreadable as error:
+            text = f"Not a bundle that can be read: {error.reason}."
+            report.problems.append(Problem(path.name, None, "Bundle", "unreadable", "structure", "Bundle", text))
+    return report
+
+
+def _check(report: Report, raw: bytes, judges: Judges | None, checker: Checker) -> list[Problem]:
+    """Count the verdict on one resource, and return what is wrong with it; with judges, data included."""
+    verdict, _ = checker.verdict(raw)
+    found = facts(raw)
+    report.verdicts[found.type, verdict.finding] += 1
+    problems = [
+        Problem("", None, found.type, verdict.finding, issue.code, issue.expression, issue.text)
+        for issue in verdict.issues
+    ]
+    if judges is None:
+        return problems
+    data = _data(raw, judges) if verdict.finding == "rejected" else []
+    return [
+        problem._replace(id=found.id, data=quoted)
+        for problem, quoted in zip_longest(problems, data[: len(problems)], fillvalue="")
+        if isinstance(problem, Problem)
+    ]
+
+
+def _data(raw: bytes, judges: Judges) -> list[str]:
+    """Return what the library says of each issue, values included."""
+    try:
+        failure = judges.library.failure(orjson.loads(raw))
+    except (ValueError, KeyError, TypeError):
+        return []
+    errors = getattr(failure, "errors", None)
+    return [f"{item['msg']}: {item['input']!r}" for item in errors()] if errors else [repr(failure)]
+
+
+def _files(paths: list[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES and each.is_file())
+        else:
+            yield path
+
+
+def _resources(path: Path) -> Iterator[bytes]:
+    if path.suffix == ".ndjson":
+        with path.open("rb") as lines:
+            yield from (line for line in lines if line.strip())
+        return
+    with bundle_file(path) as bundle:
+        try:
+            # A resource may have an `entry`, too: only at its end is it certain that a file is a bundle.
+            for _ in bundle.blocks(block_bytes=_BLOCK_BYTES, entry_bytes_max=_ENTRY_BYTES_MAX):
+                pass
+        except Unreadable as error:
+            if error.reason != "not_a_bundle":
+                raise
+            yield path.read_bytes()
+            return
+        for block in bundle.blocks(block_bytes=_BLOCK_BYTES, entry_bytes_max=_ENTRY_BYTES_MAX):
+            yield from block.resources

@@ -1,0 +1,138 @@
+"""What must be known of a resource before it is checked: its type, its ids, and what else it could be recognised by.
+
+Read with msgspec, which passes over all other members without building them.
+"""
+
+import re
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+import orjson
+
+from streams.bundles.content import DERIVED_FROM_URL
+from streams.bundles.resource_types import R4_TYPES
+
+MATCH_BYTES = 8
+UNKNOWN_TYPE = "Unknown"
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}\Z")
+_DERIVED_FROM = DERIVED_FROM_URL.encode()
+
+
+class Facts(msgspec.Struct, frozen=True, gc=False):
+    """`match` is a hash of the business identifiers, or of code, date and value; empty if there are none."""
+
+    type: str
+    id: str = ""
+    aliases: tuple[str, ...] = ()
+    match: bytes = b""
+
+
+class _RelatedArtifact(msgspec.Struct):
+    display: str = ""
+
+
+class _Extension(msgspec.Struct):
+    url: str = ""
+    valueRelatedArtifact: _RelatedArtifact | None = None  # noqa: N815 - FHIR's name
+
+
+_NOTHING = msgspec.Raw()
+_EXTENSIONS = msgspec.json.Decoder(list[_Extension])
+
+
+class _Resource(msgspec.Struct):
+    resourceType: str = ""  # noqa: N815
+    id: str = ""
+    extension: msgspec.Raw = _NOTHING
+    identifier: msgspec.Raw = _NOTHING
+    code: msgspec.Raw = _NOTHING
+    vaccineCode: msgspec.Raw = _NOTHING  # noqa: N815
+    type: msgspec.Raw = _NOTHING
+    date: msgspec.Raw = _NOTHING
+    effectiveDateTime: msgspec.Raw = _NOTHING  # noqa: N815
+    effectivePeriod: msgspec.Raw = _NOTHING  # noqa: N815
+    onsetDateTime: msgspec.Raw = _NOTHING  # noqa: N815
+    onsetPeriod: msgspec.Raw = _NOTHING  # noqa: N815
+    performedDateTime: msgspec.Raw = _NOTHING  # noqa: N815
+    performedPeriod: msgspec.Raw = _NOTHING  # noqa: N815
+    occurrenceDateTime: msgspec.Raw = _NOTHING  # noqa: N815
+    authoredOn: msgspec.Raw = _NOTHING  # noqa: N815
+    period: msgspec.Raw = _NOTHING
+    valueQuantity: msgspec.Raw = _NOTHING  # noqa: N815
+    valueString: msgspec.Raw = _NOTHING  # noqa: N815
+    valueCodeableConcept: msgspec.Raw = _NOTHING  # noqa: N815
+
+
+_WHEN = (
+    "effectiveDateTime",
+    "effectivePeriod",
+    "onsetDateTime",
+    "onsetPeriod",
+    "performedDateTime",
+    "performedPeriod",
+    "occurrenceDateTime",
+    "authoredOn",
+    "period",
+    "date",
+)
+_VALUE = ("valueQuantity", "valueString", "valueCodeableConcept")
+_RESOURCE = msgspec.json.Decoder(_Resource)
+
+
+def facts(raw: bytes) -> Facts:
+    """Return the facts of one resource; as few as can be had if it is not what it should be. Never raises."""
+    try:
+        resource = _RESOURCE.decode(raw)
+        aliases = _aliases(resource) if _DERIVED_FROM in raw else ()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _few_facts(raw)
+    return Facts(_type(resource.resourceType), _id(resource.id), aliases, _match(resource))
+
+
+def _aliases(resource: _Resource) -> tuple[str, ...]:
+    """Return the ids of the resources that were folded into this one."""
+    prefix = f"{resource.resourceType}/"
+    return tuple(
+        alias
+        for extension in _EXTENSIONS.decode(resource.extension)
+        if extension.url == DERIVED_FROM_URL
+        and extension.valueRelatedArtifact is not None
+        and extension.valueRelatedArtifact.display.startswith(prefix)
+        and (alias := _id(extension.valueRelatedArtifact.display.removeprefix(prefix)))
+    )
+
+
+def _match(resource: _Resource) -> bytes:
+    if identifier := bytes(resource.identifier):
+        return _short_hash(resource.resourceType, [identifier])
+    what = bytes(resource.code) or bytes(resource.vaccineCode) or bytes(resource.type)
+    if not what:
+        return b""
+    when = [bytes(getattr(resource, name)) for name in _WHEN]
+    if not any(when):
+        return b""
+    return _short_hash(resource.resourceType, [what, *when, *(bytes(getattr(resource, name)) for name in _VALUE)])
+
+
+def _short_hash(resource_type: str, parts: list[bytes]) -> bytes:
+    return blake2b(b"\0".join([resource_type.encode(), *parts]), digest_size=MATCH_BYTES).digest()
+
+
+def _few_facts(raw: bytes) -> Facts:
+    try:
+        resource: Any = orjson.loads(raw)
+    except ValueError:
+        return Facts(UNKNOWN_TYPE)
+    if not isinstance(resource, dict):
+        return Facts(UNKNOWN_TYPE)
+    return Facts(_type(resource.get("resourceType")), _id(resource.get("id")))
+
+
+def _type(value: object) -> str:
+    """Return a type's name; nothing that only stands in its place goes into a key or a header."""
+    return value if isinstance(value, str) and value in R4_TYPES else UNKNOWN_TYPE
+
+
+def _id(value: object) -> str:
+    return value if isinstance(value, str) and _ID.match(value) else ""

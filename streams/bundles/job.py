@@ -1,0 +1,232 @@
+"""`bundles` -> `fhir.changes`, `fhir.state.<Type>`, `fhir.snapshots`, `fhir.rejected`: one fetched bundle at a time.
+
+A bundle's outputs go out in steps; the patient's manifest is written beside the old one on the way and takes its place
+with the last step, so that a run after a crash compares with what this one compared with and gives the same outputs.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import orjson
+from pydantic import ValidationError
+
+from models import headers, records, topics
+from streams.bundles import outputs, snapshot
+from streams.bundles.blobs import Blobs
+from streams.bundles.bundle_file import BundleFile, bundle_file
+from streams.bundles.diff import Difference, Grace
+from streams.bundles.examination import CRASHED
+from streams.bundles.manifest import FORMAT, Manifest, head_key, read_head, read_shard, shard_keys
+from streams.bundles.outputs import Facts
+from streams.bundles.snapshot import Claim, Examiner, Found, SnapshotLimits
+from streams.bundles.split import Unreadable
+from streams.bundles.survey import Row
+from streams.engine import quarantine
+from streams.engine.job import Output, Poison, Reading, Record, Step
+
+_STEP_OUTPUTS_MAX = 200
+_STEP_BYTES_MAX = 4 * 2**20
+
+
+class Options(NamedTuple):
+    """What an operator can set."""
+
+    prefix: str
+    state_types: tuple[str, ...]
+    value_bytes_max: int
+    validator: str
+    limits: SnapshotLimits = SnapshotLimits()
+    grace: Grace = Grace()
+
+
+class BundlesJob:
+    """The work of the `bundles` stage."""
+
+    def __init__(self, blobs: Blobs, examiner: Examiner, options: Options) -> None:
+        self._blobs = blobs
+        self._examiner = examiner
+        self._options = options
+        self._starting: asyncio.Task[None] | None = None
+        prefix = options.prefix
+        states = (f"fhir.state.{name}" for name in (*options.state_types, "other"))
+        named = (topics.FHIR_CHANGES, topics.FHIR_SNAPSHOTS, topics.FHIR_REJECTED, *states)
+        self.outputs = tuple(prefix + name for name in named)
+        self.quarantine = prefix + topics.quarantine("bundles")
+
+    async def assigned(self, _partitions: frozenset[int]) -> None:
+        """Get the examiner ready; the first bundle waits for it, the assignment does not."""
+        self._starting = asyncio.create_task(self._examiner.start())
+
+    async def process(self, record: Record, reading: Reading) -> AsyncGenerator[Step, None]:
+        """Yield the steps of one bundle."""
+        bundle = _decoded(record)
+        if bundle.outcome != "stored" or bundle.format != "json":
+            return
+        assert bundle.patient_id is not None
+        manifest = await asyncio.to_thread(_manifest, bundle.patient_id, reading)
+        if not bundle.blob:
+            # No data at all: Metriport then sends no link. It is a snapshot with nothing in it.
+            async for step in self._steps(record, bundle, BundleFile(), manifest):
+                yield step
+            return
+        async with self._blobs.on_disk(bundle.blob) as path:
+            with bundle_file(path) as opened:
+                async for step in self._steps(record, bundle, opened, manifest):
+                    yield step
+
+    async def _steps(
+        self, record: Record, bundle: records.Bundle, opened: BundleFile, manifest: Manifest
+    ) -> AsyncGenerator[Step, None]:
+        try:
+            found = await snapshot.compare(
+                _claim(bundle, self._options.validator),
+                opened,
+                manifest,
+                self._examiner,
+                limits=self._options.limits,
+                grace=self._options.grace,
+            )
+        except Unreadable as unreadable:
+            yield Step([self._snapshot(bundle, Found(None, {}), reason=unreadable.reason)])
+            raise Poison(unreadable.reason) from None
+        if found.difference is not None:
+            for batch in _batches(self._published(record, bundle, opened, found.difference)):
+                yield Step(batch)
+            for key, value in await asyncio.to_thread(lambda: list(manifest.shards())):
+                yield Step(changes={key: value})
+            yield Step([self._snapshot(bundle, found)], dict(manifest.switch()), atomic=True)
+        else:
+            yield Step([self._snapshot(bundle, found)])
+
+    def _published(
+        self, record: Record, bundle: records.Bundle, opened: BundleFile, difference: Difference
+    ) -> Iterator[Output]:
+        """Yield the changes between their marks, if there are any, and what was refused."""
+        facts, envelope = self._facts(bundle), _Envelope(self._options.prefix, bundle)
+
+        def bytes_of(row: Row) -> bytes:
+            return opened.bytes(row.start, row.end)
+
+        changed = any(event.change not in outputs.REFUSED for event in difference.events)
+        if changed:
+            yield envelope.around(outputs.started(facts), "started")
+        for event in difference.events:
+            about = f"{event.change}/{event.type}/{event.identity}"
+            for output in outputs.of_event(facts, event, bytes_of):
+                yield envelope.around(output, about)
+            if event.change == CRASHED and event.row is not None:
+                refused = quarantine.quarantined(record, CRASHED, topic=self.quarantine)
+                yield refused._replace(value=bytes_of(event.row))
+        if changed:
+            yield envelope.around(outputs.completed(facts, difference.counts), "completed")
+
+    def _snapshot(self, bundle: records.Bundle, found: Found, reason: str | None = None) -> Output:
+        counts = outputs.as_json(found.difference.counts) if found.difference is not None else {}
+        summary = records.Snapshot(
+            **{name: getattr(bundle, name) for name in records.Common.model_fields},
+            snapshot_id=bundle.message_id,
+            kind=bundle.kind,
+            complete=bundle.complete,
+            filters=bundle.filters,
+            counts=records.SnapshotCounts.model_validate(counts),
+            by_type=found.by_type,
+            sha256=bundle.sha256,
+            stale=found.difference is None and reason is None,
+            reason=reason,
+        )
+        value = orjson.dumps(summary.model_dump(by_alias=True))
+        output = outputs.Output(topics.FHIR_SNAPSHOTS, bundle.patient_id or "", value, headers.JSON, [])
+        return _Envelope(self._options.prefix, bundle).around(output, "snapshot")
+
+    def _facts(self, bundle: records.Bundle) -> Facts:
+        return Facts(
+            bundle.patient_id or "",
+            bundle.message_id,
+            bundle.blob or "",
+            self._options.state_types,
+            self._options.value_bytes_max,
+        )
+
+
+class _Envelope:
+    """What every record of one bundle has in common."""
+
+    def __init__(self, prefix: str, bundle: records.Bundle) -> None:
+        self._prefix = prefix
+        self._message_id = bundle.message_id
+        # Only the id, the type and the kind of content differ from record to record.
+        event = headers.cloud_event(
+            ce_id="",
+            source="metriport-streams/bundles",
+            kind="",
+            time=bundle.when or bundle.received_at or "1970-01-01T00:00:00.000Z",
+        )
+        self._common = [header for header in event if header[0] not in {headers.CE_ID, "ce_type", "content-type"}]
+        self._common.append((headers.MESSAGE_ID, bundle.message_id.encode()))
+        if bundle.received_at:
+            self._common.append((headers.RECEIVED_AT, bundle.received_at.encode()))
+
+    def around(self, output: outputs.Output, about: str) -> Output:
+        """Return the record as Kafka gets it; `about` says which one of its topic it is."""
+        own = [
+            (headers.CE_ID, f"{output.topic}/{self._message_id}/{about}".encode()),
+            ("ce_type", output.topic.encode()),
+            ("content-type", output.content_type),
+        ]
+        return Output(
+            self._prefix + output.topic, output.key.encode(), output.value, own + self._common + output.headers
+        )
+
+
+def _decoded(record: Record) -> records.Bundle:
+    try:
+        bundle = records.Bundle.model_validate_json(record.value or b"")
+    except ValidationError:
+        raise Poison("unreadable") from None
+    if not bundle.patient_id:
+        raise Poison("no_patient")
+    return bundle
+
+
+def _claim(bundle: records.Bundle, validator: str) -> Claim:
+    return Claim(
+        bundle.patient_id or "",
+        bundle.message_id,
+        _milliseconds(bundle.when or bundle.received_at),
+        encounter=bundle.kind == "encounter",
+        complete=bundle.complete,
+        validator=validator,
+        sha256=bundle.sha256 or "",
+    )
+
+
+def _milliseconds(moment: str | None) -> int:
+    """Return Metriport's `when` as a number; what is no time is older than everything."""
+    try:
+        found = datetime.fromisoformat(moment or "")
+    except ValueError:
+        return 0
+    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _manifest(patient: str, reading: Reading) -> Manifest:
+    head = read_head(reading.get([head_key(patient)])[0])
+    if head.format != FORMAT:
+        raise RuntimeError(f"the state has manifests of format {head.format}, this version reads {FORMAT}")
+    keys = shard_keys(patient, head)
+    return Manifest(patient, head, (entry for value in reading.get(keys) for entry in read_shard(value)))
+
+
+def _batches(published: Iterator[Output]) -> Iterator[list[Output]]:
+    batch: list[Output] = []
+    size = 0
+    for output in published:
+        batch.append(output)
+        size += len(output.value or b"")
+        if len(batch) >= _STEP_OUTPUTS_MAX or size >= _STEP_BYTES_MAX:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

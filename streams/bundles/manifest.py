@@ -1,0 +1,212 @@
+"""What is known of a patient's resources: one short entry each, kept in shards that fit a state record.
+
+A manifest is loaded, changed in memory by one snapshot, and written back: the head always, a shard only if it changed.
+A changed shard is written beside the old one, and only the new head says that it is the one to read. So whoever stops
+in between leaves the manifest as it was.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from urllib.parse import quote
+from zlib import crc32
+
+import msgspec
+
+FORMAT = 1
+SHARD_ENTRIES = 2048  # about 150 bytes each, some with many ids: far below the 800 kB a state record may have
+IDS_MAX = 32
+
+
+class Scope(msgspec.Struct, array_like=True):
+    """One source of snapshots: the consolidated record, or one encounter. Times are Metriport's `when`, in ms.
+
+    The rest is about the newest snapshot: the hash of its bytes, and what was found in it.
+    """
+
+    name: str
+    when_ms: int = 0
+    complete_when_ms: int = 0
+    sha256: str = ""
+    accepted: int = 0
+    rejected: int = 0
+    by_type: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class Entry(msgspec.Struct, array_like=True, gc=False):
+    """One resource.
+
+    `ids[0]` is the id it has now, the others it had or was merged from. Version 0: never accepted. No scopes: gone, but
+    kept, so that its version goes on should it come back. `rejected` is the hash of the newest bytes that were refused.
+    """
+
+    type: str
+    identity: str
+    ids: list[str]
+    raw: bytes
+    content: bytes = b""
+    match: bytes = b""
+    version: int = 0
+    when_ms: int = 0
+    scopes: list[int] = msgspec.field(default_factory=list)
+    missing: int = 0
+    missing_since_ms: int = 0
+    missing_when_ms: int = 0
+    rejected: bytes = b""
+
+    @property
+    def published(self) -> bool:
+        """Whether `fhir.state` has this resource."""
+        return bool(self.version and self.scopes)
+
+    def add_ids(self, ids: Iterable[str]) -> None:
+        """Remember more ids, the newest first, not more than the limit."""
+        self.ids = list(dict.fromkeys([*ids, *self.ids]))[:IDS_MAX]
+
+
+class Head(msgspec.Struct, array_like=True):
+    """What is needed to read the rest."""
+
+    format: int = FORMAT
+    slots: list[int] = msgspec.field(default_factory=lambda: [0])
+    validator: str = ""
+    scopes: list[Scope] = msgspec.field(default_factory=list)
+
+
+class Manifest:
+    """A patient's entries, with the ways to find one."""
+
+    def __init__(self, patient: str, head: Head, entries: Iterable[Entry]) -> None:
+        self.patient = patient
+        self.head = head
+        self._entries = {(entry.type, entry.identity): entry for entry in entries}
+        self._changed: set[int] = set()
+        self._old: list[bytes] = []
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    # Found out only when asked for: a repeat of the same bundle needs neither.
+
+    @cached_property
+    def by_raw(self) -> dict[bytes, Entry]:
+        """The entries by the hash of their bytes, accepted or rejected."""
+        found = {entry.rejected: entry for entry in self._entries.values() if entry.rejected}
+        found.update({entry.raw: entry for entry in self._entries.values() if entry.raw})
+        return found
+
+    @cached_property
+    def by_id(self) -> dict[tuple[str, str], Entry]:
+        """The entries by type and every id they are known to have or to have had."""
+        found: dict[tuple[str, str], Entry] = {}
+        for entry in self._entries.values():
+            for known in entry.ids:
+                found.setdefault((entry.type, known), entry)
+        return found
+
+    def get(self, resource_type: str, identity: str) -> Entry | None:
+        """Return the entry of one identity."""
+        return self._entries.get((resource_type, identity))
+
+    def put(self, entry: Entry) -> None:
+        """Add `entry`, or note that it changed."""
+        self._entries[entry.type, entry.identity] = entry
+        self._index(entry)
+        self._changed.add(_shard(entry, len(self.head.slots)))
+
+    def remove(self, entry: Entry) -> None:
+        """Forget `entry`."""
+        self.retire(entry)
+        del self._entries[entry.type, entry.identity]
+        for known in entry.ids:
+            if self.by_id.get((entry.type, known)) is entry:
+                del self.by_id[entry.type, known]
+        self._changed.add(_shard(entry, len(self.head.slots)))
+
+    def retire(self, entry: Entry) -> None:
+        """Forget the bytes of `entry`: should they come back, they are new."""
+        for digest in (entry.raw, entry.rejected):
+            self.by_raw.pop(digest, None)
+        entry.raw = entry.rejected = b""
+
+    def scope(self, name: str) -> int:
+        """Return the number of a scope, new or known."""
+        for number, scope in enumerate(self.head.scopes):
+            if scope.name == name:
+                return number
+        self.head.scopes.append(Scope(name))
+        return len(self.head.scopes) - 1
+
+    def shards(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """Yield the changed shards as they are written beside the old ones: keys and values of the state."""
+        self._old = shard_keys(self.patient, self.head)
+        if not self._changed:
+            return
+        count, slots = max(_shards(len(self._entries)), len(self.head.slots)), self.head.slots
+        if count > len(slots):
+            slots, self._changed = [1] * count, set(range(count))
+        entries: defaultdict[int, list[Entry]] = defaultdict(list)
+        for entry in self._entries.values():
+            if (number := _shard(entry, count)) in self._changed:
+                entries[number].append(entry)
+        self.head.slots = [1 - slot if number in self._changed else slot for number, slot in enumerate(slots)]
+        keys = shard_keys(self.patient, self.head)
+        for number in sorted(self._changed):
+            yield keys[number], msgspec.msgpack.encode(entries[number])
+
+    def switch(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """Yield the new head, and the end of the shards that it does not name any more. Only after `shards`."""
+        yield head_key(self.patient), msgspec.msgpack.encode(self.head)
+        now = set(shard_keys(self.patient, self.head))
+        yield from ((key, None) for key in self._old if key not in now)
+
+    def _index(self, entry: Entry) -> None:
+        if entry.raw:
+            self.by_raw[entry.raw] = entry
+        if entry.rejected:
+            self.by_raw[entry.rejected] = entry
+        for known in entry.ids:
+            self.by_id.setdefault((entry.type, known), entry)
+
+
+def head_key(patient: str) -> bytes:
+    """Return the state key of a patient's manifest."""
+    return _key(patient)
+
+
+def shard_keys(patient: str, head: Head) -> list[bytes]:
+    """Return the state keys of all shards."""
+    count = len(head.slots)
+    return [_key(patient, count, number, slot) for number, slot in enumerate(head.slots)]
+
+
+def _key(patient: str, *parts: int) -> bytes:
+    return "/".join(("manifest", quote(patient, safe=""), *map(str, parts))).encode()
+
+
+def read_head(value: bytes | None) -> Head:
+    """Return the head kept as `value`; an empty one for a patient not seen before."""
+    return _HEAD.decode(value) if value else Head()
+
+
+def read_shard(value: bytes | None) -> list[Entry]:
+    """Return the entries kept as `value`."""
+    return _SHARD.decode(value) if value else []
+
+
+_HEAD = msgspec.msgpack.Decoder(Head)
+_SHARD = msgspec.msgpack.Decoder(list[Entry])
+
+
+def _shard(entry: Entry, count: int) -> int:
+    return crc32(f"{entry.type}/{entry.identity}".encode()) % count
+
+
+def _shards(entries: int) -> int:
+    wanted = 1
+    while wanted * SHARD_ENTRIES < entries:
+        wanted *= 2
+    return wanted

@@ -1,0 +1,125 @@
+"""The records one snapshot becomes, in order: what changed, between two marks; the newest state; what was refused.
+
+The order depends on the snapshot and the manifest alone, so a run after a crash gives the same records again.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import orjson
+
+from models import topics
+from streams.bundles.diff import Counts, Event
+from streams.bundles.library import FHIR_VERSION
+from streams.bundles.survey import Row
+
+Header = tuple[str, bytes]
+Bytes = Callable[[Row], bytes]
+
+_FHIR_VERSION = FHIR_VERSION.encode()
+_FHIR = b"application/fhir+json"
+_JSON = b"application/json"
+_POINTER = b"application/vnd.metriport-streams.pointer+json"
+REFUSED = frozenset({"rejected", "crashed"})
+
+
+class Output(NamedTuple):
+    """One record: topic without prefix, key, value (None: a tombstone), headers without what every record has."""
+
+    topic: str
+    key: str
+    value: bytes | None
+    content_type: bytes
+    headers: list[Header]
+
+
+class Facts(NamedTuple):
+    """What the records of one snapshot have in common."""
+
+    patient: str
+    snapshot_id: str
+    blob: str
+    state_types: tuple[str, ...]
+    value_bytes_max: int
+
+
+def started(facts: Facts) -> Output:
+    """Return the mark before a snapshot's changes."""
+    return _mark(facts, "snapshot.started", {"snapshotId": facts.snapshot_id})
+
+
+def completed(facts: Facts, counts: Counts) -> Output:
+    """Return the mark behind them."""
+    return _mark(facts, "snapshot.completed", {"snapshotId": facts.snapshot_id, "counts": as_json(counts)})
+
+
+def as_json(counts: Counts) -> dict[str, int]:
+    """Return the counts by their pinned names."""
+    return {name: int(getattr(counts, name)) for name in Counts.__slots__}
+
+
+def of_event(facts: Facts, event: Event, bytes_of: Bytes) -> Iterator[Output]:
+    """Yield the records of one event: the change and the state, or why it was refused."""
+    if event.change in REFUSED:
+        yield _refused(facts, event)
+        return
+    value, content_type, headers = _value(facts, event, bytes_of)
+    headers = [*_headers(facts, event), *headers]
+    topic = topics.fhir_state(event.type, types=facts.state_types)
+    yield Output(topics.FHIR_CHANGES, facts.patient, value, content_type, headers)
+    yield Output(topic, f"{facts.patient}/{event.type}/{event.identity}", value, content_type, headers)
+
+
+def _value(facts: Facts, event: Event, bytes_of: Bytes) -> tuple[bytes | None, bytes, list[Header]]:
+    """Return the resource as received, or where it is if no record could hold it; None for one that is gone."""
+    row = event.row
+    if row is None:
+        return None, _FHIR, []
+    if row.end - row.start <= facts.value_bytes_max:
+        return bytes_of(row), _FHIR, []
+    pointer = {"blob": facts.blob, "range": _range(row).decode(), "bytes": row.end - row.start}
+    return orjson.dumps(pointer), _POINTER, _place(facts, row)
+
+
+def _refused(facts: Facts, event: Event) -> Output:
+    row = event.row
+    assert row is not None
+    headers = [*_headers(facts, event), *_place(facts, row)]
+    return Output(topics.FHIR_REJECTED, facts.patient, row.outcome, _FHIR, headers)
+
+
+def _headers(facts: Facts, event: Event) -> list[Header]:
+    found = [
+        ("x-change", event.change.encode()),
+        ("x-resource-type", event.type.encode()),
+        ("x-identity", event.identity.encode()),
+        ("x-resource-id", event.id.encode()),
+        ("x-version", b"%d" % event.version),
+        ("x-snapshot-id", facts.snapshot_id.encode()),
+        ("x-fhir-version", _FHIR_VERSION),
+    ]
+    if event.content:
+        found.append(("x-content-hash", event.content.hex().encode()))
+    if event.row is not None:
+        found.append(("x-validation", event.row.validation.encode()))
+    if event.successor:
+        found.append(("x-superseded-by", event.successor.encode()))
+    return found
+
+
+def _place(facts: Facts, row: Row) -> list[Header]:
+    """Where the received bytes are: the blob, the position of the first byte, and that behind the last one."""
+    return [("x-blob", facts.blob.encode()), ("x-range", _range(row))]
+
+
+def _range(row: Row) -> bytes:
+    return b"%d-%d" % (row.start, row.end)
+
+
+def _mark(facts: Facts, change: str, value: dict[str, Any]) -> Output:
+    headers = [
+        ("x-change", change.encode()),
+        ("x-snapshot-id", facts.snapshot_id.encode()),
+        ("x-fhir-version", _FHIR_VERSION),
+    ]
+    return Output(topics.FHIR_CHANGES, facts.patient, orjson.dumps(value), _JSON, headers)

@@ -1,0 +1,47 @@
+"""What a reference means once ids do not: the identity of the resource it points at."""
+
+import re
+from collections.abc import Iterable
+
+from streams.bundles.manifest import Manifest
+from streams.bundles.survey import Row
+
+_REFERENCE = re.compile(rb'"reference"\s*:\s*"([^"\\]+)"')
+_BARE = ("urn:uuid:", "urn:id:")
+
+
+class References:
+    """Resolves the references of a bundle, by type and id, to a row's identity or to a known entry's."""
+
+    def __init__(self, manifest: Manifest, rows: Iterable[Row]) -> None:
+        self._manifest = manifest
+        self._rows = list(rows)
+        self._identities = {(row.type, known): row.identity for row in self._rows for known in row.aliases}
+        self._identities.update({(row.type, row.id): row.identity for row in self._rows if row.id})
+        self._bare: dict[str, str] | None = None
+
+    def of(self, resources: Iterable[bytes]) -> dict[str, str]:
+        """Return what the references in these resources become, for those that become something else."""
+        found: dict[str, str] = {}
+        for written in {written for raw in resources for written in _REFERENCE.findall(raw)}:
+            reference = written.decode("utf-8", "replace")
+            if (target := self._target(reference)) != reference:
+                found[reference] = target
+        return found
+
+    def _target(self, reference: str) -> str:
+        if reference.startswith(_BARE):
+            return self._bare_targets().get(reference.rpartition(":")[2], reference)
+        resource_type, _, known = reference.partition("/")
+        identity = self._identities.get((resource_type, known))
+        if identity is None and (entry := self._manifest.by_id.get((resource_type, known))) is not None:
+            identity = entry.identity
+        return f"{resource_type}/{identity}" if identity else reference
+
+    def _bare_targets(self) -> dict[str, str]:
+        if self._bare is None:
+            self._bare = {
+                known: f"{entry.type}/{entry.identity}" for entry in self._manifest for known in reversed(entry.ids)
+            }
+            self._bare.update({known: f"{kind}/{identity}" for (kind, known), identity in self._identities.items()})
+        return self._bare

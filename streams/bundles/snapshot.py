@@ -1,0 +1,199 @@
+"""One bundle, from its bytes to what it changes: survey, recognise, judge, compare. Nothing is published on the way."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from streams.bundles import diff, survey
+from streams.bundles.bundle_file import BundleFile
+from streams.bundles.diff import Difference, Grace, Source
+from streams.bundles.examination import Finding
+from streams.bundles.identity import SHARED_TYPES, Identities
+from streams.bundles.manifest import Entry, Manifest
+from streams.bundles.references import References
+from streams.bundles.split import Unreadable
+from streams.bundles.survey import Row
+
+_CONSOLIDATED = "consolidated"
+
+
+class Examiner(Protocol):
+    """Whoever judges resources; the pool does."""
+
+    @property
+    def processes(self) -> int:
+        """How many chunks it can work on at once."""
+
+    async def start(self) -> None:
+        """Get ready."""
+
+    async def examine(self, resources: Sequence[bytes], references: dict[str, str]) -> list[Finding]:
+        """Return the findings on `resources`, in their order."""
+
+
+class SnapshotLimits(NamedTuple):
+    """How much is taken at once, and at most."""
+
+    block_bytes: int = 2**20
+    entry_bytes_max: int = 64 * 2**20
+    resources_max: int = 1_000_000
+    chunk_resources_max: int = 100
+    chunk_bytes_max: int = 200_000
+
+
+class Claim(NamedTuple):
+    """What the record says about the bundle."""
+
+    patient: str
+    snapshot_id: str
+    when_ms: int
+    encounter: bool
+    complete: bool
+    validator: str
+    sha256: str = ""
+
+
+class Found(NamedTuple):
+    """What a snapshot changes, and how many accepted resources it has by type. No difference: it is stale."""
+
+    difference: Difference | None
+    by_type: dict[str, int]
+
+
+async def compare(
+    claim: Claim, bundle: BundleFile, manifest: Manifest, examiner: Examiner, *, limits: SnapshotLimits, grace: Grace
+) -> Found:
+    """Fold the bundle into `manifest`, which is changed; raise `Unreadable` if it cannot be taken."""
+    trusted = manifest.head.validator == claim.validator
+    if trusted and (found := await asyncio.to_thread(_repeat, claim, manifest, grace)) is not None:
+        return found
+    look = await asyncio.to_thread(_look, claim, bundle, manifest, limits, trusted=trusted)
+    if diff.is_stale(manifest, look.source):
+        return Found(None, {})
+    await _recognise_and_judge(bundle, manifest, look, examiner, limits)
+    return await asyncio.to_thread(_fold, claim, manifest, look, grace)
+
+
+class _Look(NamedTuple):
+    """What the first look at the bundle found."""
+
+    seen: list[tuple[Entry, bytes]]
+    rows: list[Row]
+    source: Source
+    identities: Identities
+
+
+def _look(claim: Claim, bundle: BundleFile, manifest: Manifest, limits: SnapshotLimits, *, trusted: bool) -> _Look:
+    blocks = bundle.blocks(block_bytes=limits.block_bytes, entry_bytes_max=limits.entry_bytes_max)
+    surveyed = survey.survey(blocks, manifest, trusted=trusted, resources_max=limits.resources_max)
+    rows = surveyed.rows()
+    seen = list(surveyed.known())
+    _check_patient(claim.patient, seen, rows)
+    identities = Identities(manifest, [entry for entry, _ in seen], rows)
+    return _Look(seen, rows, _source(claim, manifest, seen, rows), identities)
+
+
+def _fold(claim: Claim, manifest: Manifest, look: _Look, grace: Grace) -> Found:
+    difference = diff.apply(manifest, look.seen, look.rows, look.source, grace)
+    by_type = _by_type(look.seen, look.rows)
+    manifest.head.validator = claim.validator
+    manifest.head.scopes[manifest.scope(look.source.scope)].by_type = by_type
+    return Found(difference, by_type)
+
+
+def _repeat(claim: Claim, manifest: Manifest, grace: Grace) -> Found | None:
+    """Return what is found if these bytes are the ones their scope has newest, so that nobody needs to read them."""
+    if not claim.sha256:
+        return None
+    for scope in manifest.head.scopes:
+        if scope.sha256 == claim.sha256 and (scope.name != _CONSOLIDATED) == claim.encounter:
+            source = _as_source(claim, scope.name, complete=claim.complete or claim.encounter)
+            if diff.is_stale(manifest, source):
+                return Found(None, {})
+            difference = diff.repeat(manifest, source, grace)
+            return Found(difference, scope.by_type) if difference is not None else None
+    return None
+
+
+async def _recognise_and_judge(
+    bundle: BundleFile, manifest: Manifest, look: _Look, examiner: Examiner, limits: SnapshotLimits
+) -> None:
+    """Shared types first: what they are depends on what they say, and what refers to them depends on what they are."""
+    shared = [row for row in look.rows if row.type in SHARED_TYPES]
+    others = [row for row in look.rows if row.type not in SHARED_TYPES]
+    await _judge(bundle, shared, References(manifest, ()), examiner, limits)
+    await asyncio.to_thread(look.identities.give_shared, shared)
+    await asyncio.to_thread(look.identities.give, others, fold=look.source.complete)
+    references = await asyncio.to_thread(References, manifest, look.rows)
+    await _judge(bundle, others, references, examiner, limits)
+
+
+async def _judge(
+    bundle: BundleFile, rows: list[Row], references: References, examiner: Examiner, limits: SnapshotLimits
+) -> None:
+    """Have all rows examined, in chunks, with no more chunks in memory than can be worked on, and one each waiting."""
+    places = asyncio.Semaphore(examiner.processes * 2)
+
+    async def judge(chunk: list[Row]) -> None:
+        try:
+            resources = await asyncio.to_thread(_read, bundle, chunk)
+            findings = await examiner.examine(resources, references.of(resources))
+            for row, finding in zip(chunk, findings, strict=True):
+                row.finding, row.validation = finding.finding, finding.validation
+                row.content, row.outcome = finding.content, finding.outcome
+        finally:
+            places.release()
+
+    async with asyncio.TaskGroup() as tasks:
+        for chunk in _chunks(rows, limits):
+            await places.acquire()
+            tasks.create_task(judge(chunk))
+
+
+def _read(bundle: BundleFile, rows: list[Row]) -> list[bytes]:
+    return [bundle.bytes(row.start, row.end) for row in rows]
+
+
+def _chunks(rows: list[Row], limits: SnapshotLimits) -> Iterator[list[Row]]:
+    chunk: list[Row] = []
+    size = 0
+    for row in rows:
+        length = row.end - row.start
+        if chunk and (len(chunk) >= limits.chunk_resources_max or size + length > limits.chunk_bytes_max):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(row)
+        size += length
+    if chunk:
+        yield chunk
+
+
+def _check_patient(patient: str, seen: list[tuple[Entry, bytes]], rows: list[Row]) -> None:
+    """Raise if the bundle says whose it is, and it is another patient's."""
+    patients = {entry.ids[0] for entry, _ in seen if entry.type == "Patient" and entry.ids}
+    patients |= {row.id for row in rows if row.type == "Patient"}
+    if patients and patient not in patients:
+        raise Unreadable("other_patient")
+
+
+def _source(claim: Claim, manifest: Manifest, seen: list[tuple[Entry, bytes]], rows: list[Row]) -> Source:
+    if not claim.encounter:
+        return _as_source(claim, _CONSOLIDATED, complete=claim.complete)
+    known = {entry.ids[0] for entry, _ in seen if entry.type == "Encounter" and entry.ids}
+    encounters = sorted(known | {row.id for row in rows if row.type == "Encounter" and row.id})
+    scopes = {scope.name for scope in manifest.head.scopes}
+    names = [f"encounter/{encounter}" for encounter in encounters]
+    # A merged bundle names several encounters: it replaces what the one it is known by said before.
+    name = next((name for name in names if name in scopes), names[0] if names else f"encounter-of/{claim.snapshot_id}")
+    return _as_source(claim, name, complete=bool(names))
+
+
+def _as_source(claim: Claim, scope: str, *, complete: bool) -> Source:
+    return Source(claim.snapshot_id, claim.when_ms, scope, complete, replaces=claim.encounter, sha256=claim.sha256)
+
+
+def _by_type(seen: list[tuple[Entry, bytes]], rows: list[Row]) -> dict[str, int]:
+    counts = Counter(entry.type for entry, digest in seen if digest != entry.rejected)
+    counts.update(row.type for row in rows if row.finding in {"accepted", "flagged", "unchecked"})
+    return dict(sorted(counts.items()))

@@ -1,0 +1,103 @@
+"""The first look at a bundle: every resource's bytes are hashed, and only those not known are looked into.
+
+Nothing is published before the whole bundle was surveyed, so a bundle that ends too early publishes nothing.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from streams.bundles.content import raw_hash
+from streams.bundles.facts import facts
+from streams.bundles.manifest import Entry, Manifest
+from streams.bundles.split import Block, Unreadable
+
+
+class Row(msgspec.Struct, gc=False):
+    """A resource whose bytes are not known yet, and what is found out about it on the way."""
+
+    position: int
+    start: int
+    end: int
+    raw: bytes
+    type: str
+    id: str
+    aliases: tuple[str, ...]
+    match: bytes
+    identity: str = ""
+    entry: Entry | None = None
+    folded: list[Entry] = msgspec.field(default_factory=list)
+    content: bytes = b""
+    finding: str = ""
+    validation: str = ""
+    outcome: bytes = b""
+    twin: bool = False
+
+
+class Survey:
+    """What a bundle holds: `seen` are the known bytes with their last position, `rows` the others."""
+
+    def __init__(self, manifest: Manifest, *, trusted: bool, resources_max: int) -> None:
+        self._manifest = manifest
+        # Bytes that another validator judged are judged again.
+        self._known = manifest.by_raw if trusted else {}
+        self._resources_max = resources_max
+        self._rows: dict[object, Row] = {}
+        self.seen: dict[bytes, int] = {}
+        self.resources = 0
+        self.duplicates = 0
+
+    def add(self, block: Block) -> None:
+        """Take in the next resources."""
+        hashes = [raw_hash(raw) for raw in block.resources]
+        if self._known.keys() >= set(hashes):
+            self.seen.update(zip(hashes, range(self.resources, self.resources + len(hashes)), strict=True))
+            self.resources += len(hashes)
+        else:
+            for raw, digest, (start, end) in zip(block.resources, hashes, block.ranges(), strict=True):
+                if digest in self._known:
+                    self.seen[digest] = self.resources
+                else:
+                    self._take(raw, digest, start, end)
+                self.resources += 1
+        if self.resources > self._resources_max:
+            raise Unreadable("too_many_resources")
+
+    def _take(self, raw: bytes, digest: bytes, start: int, end: int) -> None:
+        found = facts(raw)
+        row = Row(self.resources, start, end, digest, found.type, found.id, found.aliases, found.match)
+        # The same id twice: the last one counts. Without an id it is its bytes that say which one it is.
+        key: object = (row.type, row.id) if row.id else digest
+        self._rows[key] = row
+
+    def rows(self) -> list[Row]:
+        """Return the unknown resources that count, in the bundle's order, without those a later one replaces."""
+        for row in list(self._rows.values()):
+            entry = self._manifest.by_id.get((row.type, row.id)) if row.id else None
+            if entry is None or entry.ids[0] != row.id:
+                continue
+            position = max((self.seen.get(known, -1) for known in (entry.raw, entry.rejected)), default=-1)
+            if position > row.position:
+                del self._rows[row.type, row.id]
+            elif position >= 0:
+                self.seen.pop(entry.raw, None)
+                self.seen.pop(entry.rejected, None)
+        rows = sorted(self._rows.values(), key=_position)
+        self.duplicates = self.resources - len(rows) - len(self.seen)
+        return rows
+
+    def known(self) -> Iterator[tuple[Entry, bytes]]:
+        """Yield the entries whose bytes were seen, with those bytes' hash."""
+        return ((self._known[digest], digest) for digest in self.seen)
+
+
+def survey(blocks: Iterable[Block], manifest: Manifest, *, trusted: bool, resources_max: int) -> Survey:
+    """Return the survey of a whole bundle; raise `Unreadable`."""
+    found = Survey(manifest, trusted=trusted, resources_max=resources_max)
+    for block in blocks:
+        found.add(block)
+    return found
+
+
+def _position(row: Row) -> int:
+    return row.position

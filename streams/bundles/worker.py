@@ -1,0 +1,29 @@
+"""One process of the pool: takes chunks, gives findings, ends when the other side hangs up."""
+
+import importlib
+import resource
+import signal
+from multiprocessing.connection import Connection
+
+import msgspec
+
+from streams.bundles.examination import Chunk, examine
+from streams.bundles.judges import Judges, Standards
+
+_CHUNK = msgspec.msgpack.Decoder(Chunk)
+
+
+def work(connection: Connection, standards: Standards) -> None:
+    """Examine chunks until the other side hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
+    # Already there in a process that the fork server made.
+    judges: Judges = importlib.import_module("streams.bundles.preload").JUDGES
+    resource.setrlimit(resource.RLIMIT_AS, (standards.memory_bytes_max, standards.memory_bytes_max))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold patient data
+    checker = judges.checker(standards)
+    while True:
+        try:
+            chunk = _CHUNK.decode(connection.recv_bytes())
+        except EOFError:
+            return
+        connection.send_bytes(msgspec.msgpack.encode(examine(checker, chunk)))

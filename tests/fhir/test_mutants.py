@@ -1,0 +1,56 @@
+"""Whatever arrives, there is a verdict; and a quick yes is never a wrong one. `tests.fhir.mutants` is the full run."""
+
+import random
+
+import orjson
+import pytest
+
+from streams.bundles.examination import Chunk, examine
+from streams.bundles.judges import Standards, judges
+from tests.fhir.mutants import compare, corpus, mutants
+
+MUTANTS = 3000
+
+
+@pytest.fixture(scope="module")
+def our_judges():
+    return judges()
+
+
+def test_nothing_passes_the_compiled_check_that_the_library_rejects(our_judges):
+    found, wrong = compare(our_judges, MUTANTS, 20)
+
+    assert wrong == []
+    assert found["compiled yes, library yes"] > MUTANTS / 5
+
+
+@pytest.mark.parametrize("level", ["structure", "lint"])
+def test_every_mutant_gets_a_verdict_and_a_valid_outcome_if_refused(our_judges, level):
+    checker = our_judges.checker(Standards(level=level))
+    spoiled = [orjson.dumps(resource) for resource in mutants(corpus(), random.Random(level), MUTANTS)]
+
+    findings = examine(checker, Chunk(spoiled, {})).findings
+
+    assert {finding.finding for finding in findings} <= {"accepted", "flagged", "rejected", "unchecked"}
+    outcomes = [orjson.loads(finding.outcome) for finding in findings if finding.outcome]
+    assert [failure for outcome in outcomes if (failure := our_judges.library.failure(outcome))] == []
+    assert checker.mismatches == 0
+
+
+def test_bytes_cut_or_flipped_anywhere_get_a_verdict(our_judges):
+    checker = our_judges.checker(Standards())
+    rnd = random.Random(5)
+    samples = [orjson.dumps(resource) for group in corpus().values() for resource in group]
+    spoiled = [flipped(rnd.choice(samples), rnd) for _ in range(MUTANTS)]
+
+    findings = examine(checker, Chunk(spoiled, {})).findings
+
+    assert len(findings) == MUTANTS
+
+
+def flipped(raw, rnd):
+    changed = bytearray(raw[: rnd.randrange(len(raw))] if rnd.random() < 0.3 else raw)
+    for _ in range(3):
+        if changed:
+            changed[rnd.randrange(len(changed))] = rnd.randrange(256)
+    return bytes(changed)

@@ -1,0 +1,36 @@
+"""A worker process in which some resources do what a bug in a C library might do."""
+
+import os
+import signal
+import time
+
+import orjson
+
+from streams.bundles import worker
+from streams.bundles.verdict import Checker
+
+SLOW, HANGS, DIES, EATS, RECURSES = (
+    orjson.dumps({"resourceType": "Basic", "id": name, "code": {"text": "x"}})
+    for name in ("slow", "hangs", "dies", "eats", "recurses")
+)
+
+
+def work(connection, standards):
+    """Work as usual, but for the resources above."""
+    usual = Checker.verdict
+
+    def verdict(self, raw):
+        if raw == SLOW:
+            time.sleep(0.4)
+        if raw == HANGS:
+            time.sleep(60)
+        if raw == DIES:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if raw == EATS:
+            bytearray(2**33)
+        if raw == RECURSES:
+            verdict(self, raw)
+        return usual(self, raw)
+
+    Checker.verdict = verdict
+    worker.work(connection, standards)

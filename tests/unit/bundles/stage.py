@@ -1,0 +1,216 @@
+"""The bundles job without Kafka: the engine's promises by hand, in a few lines."""
+
+import asyncio
+import hashlib
+import json
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from streams.bundles.diff import Grace
+from streams.bundles.examination import Chunk, examine
+from streams.bundles.job import BundlesJob, Options
+from streams.bundles.judges import Standards
+from streams.bundles.judges import judges as build_judges
+from streams.bundles.snapshot import SnapshotLimits
+from streams.engine.job import Poison
+from streams.engine.quarantine import quarantined
+
+judges = cache(build_judges)
+
+PATIENT = "p-1"
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+class LocalExaminer:
+    """Examines in this process, and counts what it was asked."""
+
+    processes = 1
+
+    def __init__(self, **standards):
+        self._checker = judges().checker(Standards(**standards))
+        self.examined = 0
+
+    async def start(self):
+        pass
+
+    async def examine(self, resources, references):
+        self.examined += len(resources)
+        return examine(self._checker, Chunk(list(resources), references)).findings
+
+
+@dataclass
+class FolderBlobs:
+    folder: Path
+
+    @asynccontextmanager
+    async def on_disk(self, key):
+        yield self.folder / key
+
+
+@dataclass
+class SourceRecord:
+    value: bytes
+    offset: int
+    key: bytes = PATIENT.encode()
+    topic: str = "metriport.bundles"
+    partition: int = 0
+    timestamp: int = 0
+    headers: tuple = ()
+
+
+class Stage:
+    """Delivers bundles to the job; keeps its state and its topics."""
+
+    def __init__(self, examiner, folder, grace=None):
+        options = Options("metriport.", ("Observation", "Patient", "Condition"), 100_000, "v1", SnapshotLimits())
+        options = options._replace(grace=grace or Grace(2, 7 * DAY_MS))
+        self.examiner = examiner
+        self.job = BundlesJob(FolderBlobs(folder), examiner, options)
+        self.state = {}
+        self.topics = {}
+        self._folder = folder
+        self._records = 0
+
+    def deliver(self, bundle, *, killed_after=None, **facts):
+        """Process one bundle, resources or bytes; return its outputs. A first try dies after `killed_after` of them."""
+        record = self._record(bundle, facts)
+        before = {topic: len(rows) for topic, rows in self.topics.items()}
+        done = killed_after is not None and asyncio.run(self._process(record, before, killed_after))
+        if not done:
+            asyncio.run(self._process(record, before, None))
+        return Outputs([row for topic, rows in self.topics.items() for row in rows[before.get(topic, 0) :]])
+
+    def folded(self, *topics):
+        """Return the newest value per key, as a reader who begins at the start has it."""
+        found = {}
+        for topic in topics:
+            for row in self.topics.get(topic, []):
+                found[row.key.decode()] = row.value
+        return {key: value for key, value in found.items() if value is not None}
+
+    def folded_changes(self):
+        found = {}
+        for row in self.topics.get("metriport.fhir.changes", []):
+            headers = dict(row.headers)
+            if b"snapshot" in headers["x-change"]:
+                continue
+            key = b"/".join((row.key, headers["x-resource-type"], headers["x-identity"])).decode()
+            if headers["x-change"] in {b"removed", b"superseded"}:
+                del found[key]
+            else:
+                found[key] = row.value
+        return found
+
+    def folded_state(self):
+        return self.folded(*(topic for topic in self.topics if ".fhir.state." in topic))
+
+    def get(self, keys):
+        return [self.state.get(key) for key in keys]
+
+    def _record(self, bundle, facts):
+        self._records += 1
+        raw = bundle if isinstance(bundle, bytes) else bundle_of(bundle)
+        name = f"blob-{self._records}"
+        (self._folder / name).write_bytes(raw)
+        value = {
+            "messageId": f"m-{self._records}",
+            "type": "medical.consolidated-data",
+            "when": f"2025-01-01T00:00:00.{self._records:03d}Z",
+            "patientId": PATIENT,
+            "kind": "consolidated",
+            "format": "json",
+            "complete": True,
+            "bytes": len(raw),
+            "sha256": hashlib.sha256(raw).hexdigest(),
+            "blob": name,
+            "outcome": "stored",
+            **facts,
+        }
+        return SourceRecord(json.dumps(value).encode(), self._records)
+
+    async def _process(self, record, before, killed_after):
+        """Write as the engine does: outputs that are there are left out, a step's changes come after its outputs.
+
+        Return whether the last step was written, and with it the position of the source.
+        """
+        places, written = dict(before), 0
+        try:
+            async with aclosing(self.job.process(record, self)) as steps:
+                async for step in steps:
+                    for output in step.outputs:
+                        if killed_after is not None and written >= killed_after:
+                            return False
+                        written += self._write(output, places)
+                    if killed_after is not None and written >= killed_after and step.atomic:
+                        return False
+                    self.state.update({k: v for k, v in step.changes.items() if v is not None})
+                    for key in [key for key, value in step.changes.items() if value is None]:
+                        self.state.pop(key, None)
+        except Poison as poison:
+            self._write(quarantined(record, poison.reason, topic=self.job.quarantine), places)
+        return True
+
+    def _write(self, output, places):
+        rows = self.topics.setdefault(output.topic, [])
+        place = places.get(output.topic, 0)
+        places[output.topic] = place + 1
+        if place < len(rows):
+            assert rows[place] == output, "a second try gives other outputs"
+            return 0
+        rows.append(output)
+        return 1
+
+
+class Outputs(list):
+    """What one bundle became."""
+
+    def changes(self):
+        """The changes of resources: what, type, identity."""
+        return [
+            (headers["x-change"].decode(), headers["x-resource-type"].decode(), headers["x-identity"].decode())
+            for headers in (dict(row.headers) for row in self.of("fhir.changes"))
+            if not headers["x-change"].startswith(b"snapshot")
+        ]
+
+    def of(self, topic):
+        return [row for row in self if row.topic == f"metriport.{topic}"]
+
+    @property
+    def snapshot(self):
+        return json.loads(self.of("fhir.snapshots")[0].value)
+
+    @property
+    def counts(self):
+        return {name: count for name, count in self.snapshot["counts"].items() if count}
+
+
+def bundle_of(resources):
+    entries = [{"fullUrl": f"urn:uuid:{resource.get('id')}", "resource": resource} for resource in resources]
+    return json.dumps({"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries}).encode()
+
+
+def patient(**more):
+    return {"resourceType": "Patient", "id": PATIENT, **more}
+
+
+def observation(number, value=1, **more):
+    return {
+        "resourceType": "Observation",
+        "id": f"o-{number}",
+        "status": "final",
+        "code": {"text": f"test {number}"},
+        "subject": {"reference": f"Patient/{PATIENT}"},
+        "effectiveDateTime": f"2020-01-{number % 28 + 1:02d}",
+        "valueQuantity": {"value": value},
+        **more,
+    }
+
+
+def derived_from(resource_type, *ids):
+    url = "http://hl7.org/fhir/StructureDefinition/artifact-relatedArtifact"
+    return [
+        {"url": url, "valueRelatedArtifact": {"type": "derived-from", "display": f"{resource_type}/{known}"}}
+        for known in ids
+    ]

@@ -1,0 +1,306 @@
+"""What a bundle becomes, from its bytes to the topics."""
+
+import json
+
+import pytest
+
+from tests.unit.bundles.stage import PATIENT, bundle_of, derived_from, observation, patient
+
+WEEKS = ("2025-01-01T00:00:00Z", "2025-01-05T00:00:00Z", "2025-01-09T00:00:00Z", "2025-01-17T00:00:00Z")
+
+
+def test_a_first_bundle_is_published_between_two_marks_with_the_bytes_received(stage):
+    raw = b'{"resourceType" : "Patient","id":"p-1", "birthDate":"1970-01-01" }'
+
+    outputs = stage.deliver(b'{"resourceType":"Bundle","entry":[{"resource": ' + raw + b"}]}")
+
+    changes = outputs.of("fhir.changes")
+    kinds = [dict(row.headers)["x-change"] for row in changes]
+    assert kinds == [b"snapshot.started", b"created", b"snapshot.completed"]
+    assert changes[1].value == raw
+    assert outputs.of("fhir.state.Patient")[0].value == raw
+
+
+def test_a_state_record_is_keyed_by_patient_type_and_identity(stage):
+    outputs = stage.deliver([patient(), {"resourceType": "Basic", "id": "b-1", "code": {"text": "x"}}])
+
+    assert [row.key for row in outputs.of("fhir.state.Patient")] == [b"p-1/Patient/p-1"]
+    assert [row.key for row in outputs.of("fhir.state.other")] == [b"p-1/Basic/b-1"]
+
+
+def test_a_change_carries_every_pinned_header(stage):
+    outputs = stage.deliver([observation(1)])
+
+    headers = dict(outputs.of("fhir.changes")[1].headers)
+    assert len(headers.pop("x-content-hash")) == 32
+    expected = {
+        "x-change": b"created",
+        "x-resource-type": b"Observation",
+        "x-identity": b"o-1",
+        "x-resource-id": b"o-1",
+        "x-version": b"1",
+        "x-snapshot-id": b"m-1",
+        "x-fhir-version": b"4.0.1",
+        "x-validation": b"structure accepted",
+    }
+    assert expected.items() <= headers.items()
+
+
+def test_an_unchanged_bundle_publishes_no_change(stage):
+    resources = [patient(), observation(1), observation(2)]
+    stage.deliver(resources)
+
+    outputs = stage.deliver(resources)
+
+    assert outputs.of("fhir.changes") == []
+    assert outputs.counts == {"accepted": 3, "unchanged": 3}
+
+
+def test_unchanged_resources_in_other_bytes_of_a_bundle_are_not_judged_again(stage):
+    stage.deliver([patient(), observation(1), observation(2)])
+    stage.examiner.examined = 0
+
+    outputs = stage.deliver([observation(2), patient(), observation(1)])
+
+    assert outputs.changes() == []
+    assert stage.examiner.examined == 0
+
+
+def test_one_changed_value_is_one_updated_with_the_next_version(stage):
+    stage.deliver([patient(), observation(1), observation(2)])
+
+    outputs = stage.deliver([patient(), observation(1), observation(2, value=7)])
+
+    assert outputs.changes() == [("updated", "Observation", "o-2")]
+    assert dict(outputs.of("fhir.changes")[1].headers)["x-version"] == b"2"
+
+
+def test_conversion_times_alone_are_no_change(stage):
+    stage.deliver([observation(1, meta={"lastUpdated": "2025-01-01T00:00:00Z", "source": "a"})])
+
+    outputs = stage.deliver([observation(1, meta={"lastUpdated": "2025-02-02T00:00:00Z", "source": "b"})])
+
+    assert outputs.changes() == []
+    assert outputs.counts == {"accepted": 1, "unchanged": 1}
+
+
+def test_a_resource_missing_from_two_complete_snapshots_past_the_grace_is_removed(stage):
+    stage.deliver([patient(), observation(1)], when=WEEKS[0])
+
+    first = stage.deliver([patient()], when=WEEKS[1])
+    second = stage.deliver([patient(language="de")], when=WEEKS[2])
+    third = stage.deliver([patient()], when=WEEKS[3])
+
+    assert (first.changes(), first.counts["missing"]) == ([], 1)
+    assert second.changes() == [("updated", "Patient", "p-1")]
+    assert third.changes() == [("updated", "Patient", "p-1"), ("removed", "Observation", "o-1")]
+    assert third.of("fhir.state.Observation")[0].value is None
+
+
+def test_a_repeat_of_the_same_bytes_counts_as_an_absence_too(stage):
+    stage.deliver([patient(), observation(1)], when=WEEKS[0])
+    stage.deliver([patient()], when=WEEKS[1])
+
+    outputs = stage.deliver([patient()], when=WEEKS[3])
+
+    assert outputs.changes() == [("removed", "Observation", "o-1")]
+
+
+def test_a_filtered_snapshot_never_removes(stage):
+    stage.deliver([patient(), observation(1)], when=WEEKS[0])
+
+    outputs = [stage.deliver([patient(), observation(2)], when=when, complete=False) for when in WEEKS[1:]]
+
+    assert [output.changes() for output in outputs] == [[("created", "Observation", "o-2")], [], []]
+    assert all("missing" not in output.counts for output in outputs)
+
+
+def test_a_removed_resource_that_comes_back_is_created_with_the_next_version(stage):
+    for when, resources in zip(WEEKS, ([patient(), observation(1)], [patient()], [], [patient()]), strict=True):
+        stage.deliver(resources, when=when)
+
+    outputs = stage.deliver([patient(), observation(1)], when="2025-02-01T00:00:00Z")
+
+    assert outputs.changes() == [("created", "Observation", "o-1")]
+    assert dict(outputs.of("fhir.changes")[1].headers)["x-version"] == b"2"
+
+
+def test_an_older_snapshot_is_stale_and_changes_nothing(stage):
+    stage.deliver([observation(1, value=2)], when=WEEKS[1])
+
+    outputs = stage.deliver([observation(1, value=1), observation(2)], when=WEEKS[0])
+
+    assert outputs.changes() == []
+    assert outputs.snapshot["stale"] is True
+
+
+def test_an_encounter_bundle_replaces_what_it_said_before_at_once(stage):
+    encounter = {"resourceType": "Encounter", "id": "e-1", "status": "in-progress", "class": {"code": "IMP"}}
+    stage.deliver([patient(), observation(9)])
+    stage.deliver([encounter, observation(1)], kind="encounter")
+
+    outputs = stage.deliver([encounter, observation(2)], kind="encounter")
+
+    assert outputs.changes() == [("created", "Observation", "o-2"), ("removed", "Observation", "o-1")]
+
+
+def test_a_late_encounter_bundle_does_not_take_back_what_a_newer_record_says(stage):
+    encounter = {"resourceType": "Encounter", "id": "e-1", "status": "in-progress", "class": {"code": "IMP"}}
+    stage.deliver([observation(1, value=2)], when=WEEKS[1])
+
+    outputs = stage.deliver([encounter, observation(1, value=1)], kind="encounter", when=WEEKS[0])
+
+    assert outputs.changes() == [("created", "Encounter", "e-1")]
+
+
+def test_a_resource_folded_into_another_is_superseded(stage):
+    stage.deliver([observation(1), observation(2)])
+
+    outputs = stage.deliver([observation(1, extension=derived_from("Observation", "o-2"))])
+
+    assert outputs.changes() == [("superseded", "Observation", "o-2")]
+    assert dict(outputs.of("fhir.changes")[1].headers)["x-superseded-by"] == b"o-1"
+    assert outputs.of("fhir.state.Observation")[0].value is None
+
+
+def test_a_resource_that_survives_under_another_id_keeps_its_identity(stage):
+    stage.deliver([observation(1, extension=derived_from("Observation", "o-7"))])
+
+    outputs = stage.deliver([observation(1, id="o-7", extension=derived_from("Observation", "o-1"))])
+
+    assert outputs.changes() == []
+
+
+def test_new_ids_without_any_link_are_recognised_by_what_the_resource_is(stage):
+    stage.deliver([observation(1), observation(2)])
+
+    outputs = stage.deliver([observation(1, id="new-1"), observation(2, id="new-2", value=5)])
+
+    assert outputs.changes() == [("created", "Observation", "new-2")]
+
+
+def test_a_shared_resource_is_known_by_its_content_and_references_follow(stage):
+    def documents(name):
+        practitioner = {"resourceType": "Practitioner", "id": name, "name": [{"family": "X"}]}
+        return [practitioner, observation(1, performer=[{"reference": f"Practitioner/{name}"}])]
+
+    stage.deliver(documents("a"))
+
+    outputs = stage.deliver(documents("b"))
+
+    assert outputs.changes() == []
+
+
+def test_a_rejected_resource_does_not_hold_up_its_neighbours(stage):
+    outputs = stage.deliver([patient(), {"resourceType": "Observation", "id": "bad"}, observation(1)])
+
+    rejected = outputs.of("fhir.rejected")[0]
+    headers = dict(rejected.headers)
+    assert [change for change, *_ in outputs.changes()] == ["created", "created"]
+    assert outputs.counts == {"accepted": 2, "rejected": 1, "created": 2}
+    assert json.loads(rejected.value)["resourceType"] == "OperationOutcome"
+    assert (headers["x-resource-type"], headers["x-resource-id"]) == (b"Observation", b"bad")
+
+
+def test_the_pointer_of_a_rejected_resource_leads_to_its_bytes(stage, tmp_path):
+    bad = {"resourceType": "Observation", "id": "bad", "note": [{"text": "é"}]}
+
+    outputs = stage.deliver([patient(), bad, observation(1)])
+
+    headers = dict(outputs.of("fhir.rejected")[0].headers)
+    start, end = (int(part) for part in headers["x-range"].split(b"-"))
+    assert json.loads((tmp_path / headers["x-blob"].decode()).read_bytes()[start:end]) == bad
+
+
+def test_a_resource_rejected_again_is_counted_and_not_published_again(stage):
+    bad = {"resourceType": "Observation", "id": "bad"}
+    stage.deliver([patient(), bad])
+
+    outputs = stage.deliver([bad, patient()])
+
+    assert outputs.of("fhir.rejected") == []
+    assert outputs.counts == {"accepted": 1, "unchanged": 1, "rejected": 1}
+
+
+def test_a_rejected_version_leaves_the_accepted_one_in_the_state(stage):
+    stage.deliver([observation(1)])
+
+    outputs = stage.deliver([{"resourceType": "Observation", "id": "o-1"}])
+
+    assert outputs.changes() == []
+    assert "p-1/Observation/o-1" in stage.folded_state()
+
+
+def test_the_last_of_two_resources_with_one_id_counts(stage):
+    outputs = stage.deliver([observation(1, value=1), observation(1, value=2)])
+
+    assert outputs.changes() == [("created", "Observation", "o-1")]
+    assert b'"value": 2' in outputs.of("fhir.changes")[1].value
+
+
+def test_a_resource_larger_than_a_record_is_published_as_a_pointer(stage):
+    outputs = stage.deliver([observation(1, note=[{"text": "x" * 200_000}])])
+
+    row = outputs.of("fhir.state.Observation")[0]
+    assert dict(row.headers)["content-type"].endswith(b"pointer+json")
+    assert json.loads(row.value)["blob"] == "blob-1"
+    assert dict(row.headers)["x-identity"] == b"o-1"
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"<html>", "not_json"),
+        (b'{"resourceType":"Patient","id":"p-1"}', "not_a_bundle"),
+        (b'[{"resourceType":"Bundle"}]', "not_a_bundle"),
+        (bundle_of([patient(), observation(1)])[:-30], "truncated"),
+        (bundle_of([patient(id="p-2"), observation(1)]), "other_patient"),
+    ],
+    ids=["not JSON", "not a bundle", "a list", "truncated", "another patient's"],
+)
+def test_an_unreadable_bundle_publishes_nothing_but_its_reason(stage, raw, reason):
+    outputs = stage.deliver(raw)
+
+    assert outputs.snapshot["reason"] == reason
+    assert outputs.changes() == []
+    assert dict(outputs.of("quarantine.bundles")[0].headers)["x-quarantine-reason"] == reason.encode()
+    assert stage.state == {}
+
+
+def test_an_empty_result_is_a_snapshot_without_resources(stage):
+    stage.deliver([patient()])
+
+    outputs = stage.deliver(b"", blob=None, bytes=0, sha256=None)
+
+    assert outputs.counts == {"missing": 1}
+    assert outputs.snapshot["reason"] is None
+
+
+@pytest.mark.parametrize("facts", [{"format": "pdf"}, {"outcome": "expired"}], ids=["pdf", "expired"])
+def test_what_is_no_fetched_json_is_left_alone(stage, facts):
+    outputs = stage.deliver([patient()], **facts)
+
+    assert outputs == []
+
+
+def test_a_bundle_with_a_byte_order_mark_is_read(stage):
+    outputs = stage.deliver(b"\xef\xbb\xbf" + bundle_of([patient()]))
+
+    assert outputs.changes() == [("created", "Patient", PATIENT)]
+
+
+def test_resources_of_another_validator_are_judged_again(stage):
+    stage.deliver([patient(), observation(1)])
+    stage.job._options = stage.job._options._replace(validator="v2")
+    stage.examiner.examined = 0
+
+    outputs = stage.deliver([patient(), observation(1)])
+
+    assert stage.examiner.examined == 2
+    assert outputs.changes() == []
+
+
+def test_a_snapshot_counts_its_resources_by_type(stage):
+    outputs = stage.deliver([patient(), observation(1), observation(2)])
+
+    assert outputs.snapshot["byType"] == {"Observation": 2, "Patient": 1}

@@ -1,0 +1,164 @@
+"""What a verdict says, and what it never says."""
+
+import orjson
+import pytest
+
+from streams.bundles.examination import Chunk, examine
+from streams.bundles.judges import Standards
+from streams.bundles.outcome import operation_outcome
+from tests.unit.bundles.stage import judges, observation
+
+PLANTED = "Zzyzx-Planted-4711"
+
+
+def verdict(checker, resource):
+    return checker.verdict(resource if isinstance(resource, bytes) else orjson.dumps(resource))[0]
+
+
+def nested(depth):
+    return {"resourceType": "Basic", "code": {"text": "x"}, "extension": extension(depth)}
+
+
+def extension(depth):
+    found = [{"url": "u", "valueString": "x"}]
+    for _ in range(depth):
+        found = [{"url": "u", "extension": found}]
+    return found
+
+
+def test_a_valid_resource_is_accepted(checker):
+    assert verdict(checker, observation(1)).finding == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "code", "expression"),
+    [
+        ({"status": None}, "required", "Observation.status"),
+        ({"bogus": 1}, "structure", "Observation"),
+        ({"effectiveDateTime": "2020-02-30"}, "value", "Observation.effectiveDateTime"),
+        ({"valueString": "x"}, "structure", "Observation"),
+        ({"component": [{"code": {"coding": {"code": 1}}}]}, "structure", "Observation.component[0].code.coding"),
+    ],
+    ids=["required", "unknown element", "no such day", "two of a choice", "no list"],
+)
+def test_a_reject_says_where_and_in_which_way(checker, spoiled, code, expression):
+    found = verdict(checker, observation(1) | spoiled)
+
+    assert found.finding == "rejected"
+    assert (found.issues[0].code, found.issues[0].expression) == (code, expression)
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        {"status": {PLANTED: PLANTED}},
+        {PLANTED: PLANTED},
+        {"effectiveDateTime": PLANTED},
+        {"valueQuantity": {"value": PLANTED}},
+        {"subject": PLANTED},
+        {"code": {"coding": [{"system": f"{PLANTED} x", "code": f" {PLANTED}"}]}},
+        {"contained": [{"resourceType": PLANTED}]},
+        {"contained": [{"resourceType": [PLANTED]}]},
+        {"_status": PLANTED},
+        {"resourceType": PLANTED},
+        {"extension": [{"url": "u", "valueUuid": PLANTED, "valueUrl": {PLANTED: 1}}]},
+        {"photo": [{"url": [PLANTED]}]},
+        {"id": f"{PLANTED} {PLANTED}"},
+        {"extension": [{"url": "u", PLANTED: {PLANTED: [PLANTED]}}]},
+    ],
+)
+@pytest.mark.parametrize("level", ["structure", "lint"])
+def test_no_value_and_no_unknown_name_gets_into_an_outcome(spoiled, level):
+    checker = judges().checker(Standards(level=level))
+    raw = orjson.dumps({"status": "final", **observation(1), **spoiled})
+
+    finding = examine(checker, Chunk([raw], {})).findings[0]
+
+    assert finding.finding in {"rejected", "flagged"}
+    assert PLANTED.encode() not in finding.outcome + finding.validation.encode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        (b"{", "not_json"),
+        (b"[]", "not_an_object"),
+        (b"{}", "no_resource_type"),
+        (b'{"resourceType":7}', "no_resource_type"),
+    ],
+)
+def test_what_is_no_resource_is_rejected(checker, raw, kind):
+    assert verdict(checker, raw).issues[0].kind == kind
+
+
+def test_a_type_that_fhir_does_not_have_is_rejected(checker):
+    assert verdict(checker, {"resourceType": "Nope"}).issues[0].code == "not-supported"
+
+
+def test_a_type_that_only_r4_has_is_passed_on_unchecked(checker):
+    assert verdict(checker, {"resourceType": "MedicinalProduct"}).header == "structure unchecked"
+
+
+def test_a_type_whose_level_is_off_is_passed_on_unchecked():
+    checker = judges().checker(Standards(level_by_type={"Observation": "off"}))
+
+    assert verdict(checker, {"resourceType": "Observation"}).header == "off unchecked"
+
+
+def test_lint_flags_what_the_library_lets_pass_and_never_rejects():
+    checker = judges().checker(Standards(level="lint"))
+
+    found = verdict(checker, {"resourceType": "Patient", "gender": "m"})
+
+    assert (found.header, found.issues[0].severity) == ("lint flagged", "warning")
+
+
+def test_an_extension_with_only_a_primitive_extension_is_accepted(checker):
+    reason = {"extension": [{"url": "http://x/absent", "valueCode": "unknown"}]}
+
+    found = verdict(checker, observation(1, extension=[{"url": "http://x/y", "_valueString": reason}]))
+
+    assert found.finding == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("resource", "limit"),
+    [
+        (nested(40), "depth_max"),
+        (observation(1, note=[{"text": "x"}] * 30_000), "elements_max"),
+        (observation(1, note=[{"text": "x" * 17_000_000}]), "resource_bytes_max"),
+    ],
+    ids=["depth", "elements", "bytes"],
+)
+def test_a_resource_over_a_limit_is_too_costly(checker, resource, limit):
+    issue = verdict(checker, resource).issues[0]
+
+    assert (issue.code, issue.kind) == ("too-costly", limit)
+
+
+def test_brackets_in_texts_do_not_count(checker):
+    assert verdict(checker, observation(1, note=[{"text": '{["\\' * 30_000}])).finding == "accepted"
+
+
+def test_an_outcome_lists_no_more_issues_than_the_limit(checker):
+    found = verdict(checker, observation(1, note=[{"text": 1}] * 100))
+
+    assert len(found.issues) == 21
+    assert found.issues[-1].text == "80 more issues are not listed."
+
+
+def test_every_outcome_is_a_valid_operation_outcome(checker):
+    found = verdict(checker, {"resourceType": "Observation", "bogus": 1})
+
+    assert judges().library.failure(orjson.loads(operation_outcome(found.issues))) is None
+
+
+def test_a_wrong_quick_yes_is_counted_and_the_last_one(checker):
+    checker._fast = lambda _resource, _raw: None
+    checker._audit_one_in = 2
+    good, bad = orjson.dumps(observation(1)), orjson.dumps({"resourceType": "Observation"})
+
+    examined = examine(checker, Chunk([good, bad, bad], {}))
+
+    assert [finding.finding for finding in examined.findings] == ["accepted", "rejected", "rejected"]
+    assert (examined.mismatches, checker.fast) == (1, False)
