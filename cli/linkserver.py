@@ -6,6 +6,7 @@ copy is sent with `Content-Encoding: gzip`; an encounter comes as octet-stream; 
 
 import gzip
 import hashlib
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from models import samples
 
 SAMPLE_PATIENT_ID = "01936b20-48f8-7d49-8bc6-50e0c4986011"
 _TYPES = {"json": "application/json", "xml": "application/xml", "pdf": "application/pdf", "html": "text/html"}
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ENCOUNTER = "encounter.hl7.json"
 _MODIFIED = "Thu, 30 Oct 2025 12:00:00 GMT"
 
@@ -55,13 +57,13 @@ def is_alive(query: Mapping[str, str], *, now: datetime) -> bool:
     return "X-Amz-Signature" in query and signed_at - timedelta(minutes=15) <= now <= signed_at + expires
 
 
-def application(*, patient_id: str = SAMPLE_PATIENT_ID) -> web.Application:
-    """Return the server; what it serves is about `patient_id`."""
+def application() -> web.Application:
+    """Return the server; what it serves is about the patient whose id the path begins with, else the samples' own."""
 
     async def answer(request: web.Request) -> web.Response:
         if not is_alive(request.query, now=datetime.now(UTC)):
             return _error(403, "AccessDenied", "Request has expired")
-        found = find(request.path.rpartition("/")[2], patient_id=patient_id)
+        found = find(request.path.rpartition("/")[2], patient_id=_patient(request.path))
         if found is None:
             return _error(404, "NoSuchKey", "The specified key does not exist.")
         headers = {
@@ -79,15 +81,20 @@ def application(*, patient_id: str = SAMPLE_PATIENT_ID) -> web.Application:
 
 
 @asynccontextmanager
-async def serving(*, host: str = "127.0.0.1", port: int = 0, patient_id: str = SAMPLE_PATIENT_ID) -> AsyncIterator[str]:
+async def serving(*, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
     """Serve links for a while, and give the origin they must point at."""
-    runner = web.AppRunner(application(patient_id=patient_id), access_log=None)
+    runner = web.AppRunner(application(), access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
         yield f"http://{host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+def _patient(path: str) -> str:
+    first = path.split("/")[1]
+    return first if _UUID.fullmatch(first) else SAMPLE_PATIENT_ID
 
 
 def _content(name: str, patient_id: str) -> bytes:

@@ -14,7 +14,7 @@ def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1
 
 
 async def _serve(port: int) -> None:
-    async with linkserver.serving(port) as origin:
+    async with linkserver.serving(port=port) as origin:
         output.say(f"Serving links at {origin}. The worker must trust it: FETCH_TRUSTED_ORIGINS={origin}")
         output.say(f"Then: metriport-streams trigger medical.consolidated-data --links {origin}")
         await asyncio.Event().wait()
