@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.partitioner import murmur2
 from aiokafka.structs import ConsumerRecord
 
 from cli.connection import administration, client_options
@@ -14,10 +15,17 @@ FETCH_BYTES_MAX = 1024 * 1024
 
 
 async def records(
-    settings: KafkaSettings, topics: Sequence[str], *, from_start: bool, follow: bool
+    settings: KafkaSettings, topics: Sequence[str], *, from_start: bool, follow: bool, partition_of: bytes | None = None
 ) -> AsyncGenerator[ConsumerRecord, None]:
-    """Yield the records of these topics as they come; without `follow`, stop at what is there now."""
+    """Yield the records of these topics as they come; without `follow`, stop at what is there now.
+
+    With a key as `partition_of`, only the partitions that hold its records are read.
+    """
     partitions = await _partitions(settings, topics)
+    if partition_of is not None:
+        count = len({partition.partition for partition in partitions})
+        number = (murmur2(partition_of) & 0x7FFFFFFF) % count
+        partitions = [partition for partition in partitions if partition.partition == number]
     consumer = AIOKafkaConsumer(
         enable_auto_commit=False,
         max_partition_fetch_bytes=FETCH_BYTES_MAX,

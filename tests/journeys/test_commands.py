@@ -79,3 +79,21 @@ async def test_printing_posts_nothing_and_needs_no_key():
 
     assert code == 0
     assert json.loads(output)["meta"]["type"] == "ping"
+
+
+async def test_a_patients_state_can_be_shown(service):
+    patient_id = str(uuid.uuid4())
+    await run("trigger", "patient.admit", "--set", f"payload.patientId={patient_id}", environment=service.environment)
+    await service.settled(patient_id, "patients")
+
+    code, output, _ = await run("patient", "show", patient_id, "--json", environment=service.environment)
+
+    assert code == 0
+    assert json.loads(output)["patientId"] == patient_id
+
+
+async def test_a_patient_nobody_knows_is_said_without_the_id(service):
+    code, _, problems = await run("patient", "show", "planted-id", environment=service.environment)
+
+    assert code == 1
+    assert "planted-id" not in problems
