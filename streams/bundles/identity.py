@@ -87,7 +87,7 @@ class Identities:
                 self._take(row, entry)
             elif fold:
                 self._given.add(id(entry))
-                row.folded.append(entry)
+                row.folded = (*row.folded, entry)
 
     def _by_match(self, rows: list[Row]) -> None:
         wanted = Counter((row.type, row.match) for row in rows if row.match)
