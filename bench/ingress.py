@@ -133,15 +133,17 @@ class Server:
         self.process = subprocess.Popen(command, env=environment)
 
     async def until_ready(self) -> None:
+        """Wait until it would take a request to Kafka."""
         async with ClientSession() as session:
             while True:
                 with contextlib.suppress(OSError):
                     async with session.get(f"http://127.0.0.1:{self.port}/ready") as response:
-                        if response.status == 200 and "spool\"}" not in await response.text():
+                        if response.status == 200 and 'spool"}' not in await response.text():
                             return
                 await asyncio.sleep(0.1)
 
     def stop(self) -> None:
+        """End it."""
         self.process.send_signal(signal.SIGTERM if self.name == "ours" else signal.SIGKILL)
         self.process.wait()
 

@@ -1,5 +1,6 @@
 """The operator's command: `metriport-streams`. Exit codes: 0 fine, 1 found a problem, 2 usage, 3 unreachable."""
 
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -7,7 +8,7 @@ import typer
 
 from cli import output
 from cli.broker import BrokerError
-from cli.commands import broker, demo, doctor, fhir, service, signatures, tail, topics, trigger
+from cli.commands import broker, demo, doctor, fhir, links, service, signatures, tail, topics, trigger
 from models.errors import Misconfigured
 
 USAGE = 2
@@ -26,6 +27,7 @@ app.add_typer(fhir.app, name="fhir")
 app.command("sign")(signatures.sign)
 app.command("verify")(signatures.verify)
 app.command("trigger")(trigger.trigger)
+app.command("linkserver")(links.serve)
 app.command("ingress")(service.ingress)
 app.command("worker")(service.worker)
 app.command("tail")(tail.tail)
@@ -36,6 +38,8 @@ app.command("run")(demo.run)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code; a trouble that has a name is one line, not a traceback."""
+    # A client that looks for its broker tells each try as an error; the commands say themselves what came of it.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         app(arguments)
     except BrokerError as problem:

@@ -47,7 +47,7 @@ async def run(*arguments: str, environment: Mapping[str, str], log: Path) -> Non
     """Run `metriport-streams <arguments>` to its end; raise `StartFailed` with its last lines if it fails."""
     async with child(*arguments, environment=environment, log=log) as process:
         if await process.wait():
-            raise StartFailed(f"`metriport-streams {' '.join(arguments)}` failed: {_last_lines(log)}")
+            raise StartFailed(f"`metriport-streams {' '.join(arguments)}` failed: {last_lines(log)}")
 
 
 async def wait_until_ready(url: str, process: asyncio.subprocess.Process, log: Path) -> None:
@@ -61,12 +61,13 @@ async def wait_until_ready(url: str, process: asyncio.subprocess.Process, log: P
                     if response.status == 200:  # noqa: PLR2004 - HTTP's own number
                         return
             await asyncio.sleep(0.1)
-    raise StartFailed(f"{url} did not become ready: {_last_lines(log)}")
+    raise StartFailed(f"{url} did not become ready: {last_lines(log)}")
 
 
-def _last_lines(log: Path) -> str:
+def last_lines(log: Path) -> str:
+    """Return the end of a log, for a person who must find out why something did not work."""
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return " | ".join(lines[-LOG_TAIL_LINES:]) or "it said nothing"
+    return "\n".join(lines[-LOG_TAIL_LINES:]) or "it said nothing"
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

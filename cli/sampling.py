@@ -10,6 +10,7 @@ from models import samples
 from models.errors import Misconfigured
 from models.headers import timestamp
 
+_ORIGIN = re.compile(r"https://[a-z0-9.-]+\.amazonaws\.com")
 _SIGNED_AT = re.compile(r"X-Amz-Date=\d{8}T\d{6}Z")
 
 
@@ -55,6 +56,12 @@ def change(delivery: dict[str, Any], assignment: str) -> None:
 
 
 def served_by(delivery: dict[str, Any], origin: str) -> dict[str, Any]:
-    """Return the delivery with every link pointing at `origin`, path and query kept."""
-    renewed: dict[str, Any] = json.loads(re.sub(r"https://[a-z0-9.-]+\.amazonaws\.com", origin, json.dumps(delivery)))
+    """Return the delivery with every link pointing at `origin`; the rest of the link is kept."""
+    renewed: dict[str, Any] = json.loads(_ORIGIN.sub(origin, json.dumps(delivery)))
     return renewed
+
+
+def patient_of(delivery: dict[str, Any]) -> str:
+    """Return the id of the first patient that the delivery names, "nobody" if it names none."""
+    parts = [*delivery.get("patients", ()), delivery.get("payload", {})]
+    return next((str(part["patientId"]) for part in parts if part.get("patientId")), "nobody")

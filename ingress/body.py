@@ -1,8 +1,7 @@
 """Reading a request's body: never more than the limit, never longer than the deadline, never decoded."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Self
 
 from aiohttp import hdrs, web
 
@@ -21,14 +20,9 @@ class Inflight:
         self._bytes = 0
         telemetry.INFLIGHT_BYTES.set_function(lambda: self._bytes)
 
-    @contextmanager
-    def hold(self) -> Iterator["Held"]:
-        """Open an account for one request; what it took is given back at the end."""
-        held = Held(self)
-        try:
-            yield held
-        finally:
-            self._bytes -= held.bytes
+    def hold(self) -> "Held":
+        """Open an account for one request, to be used with `with`."""
+        return Held(self)
 
     def take(self, size: int) -> None:
         """Take `size` bytes, or raise `CannotKeep`: better one sender refused than all of them killed with us."""
@@ -36,15 +30,25 @@ class Inflight:
             raise CannotKeep
         self._bytes += size
 
+    def give_back(self, size: int) -> None:
+        """Free `size` bytes."""
+        self._bytes -= size
+
 
 class Held:
-    """What one request holds of the common account."""
+    """What one request holds of the common account; given back at the end of the `with`."""
 
     __slots__ = ("_inflight", "bytes")
 
     def __init__(self, inflight: Inflight) -> None:
         self._inflight = inflight
         self.bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._inflight.give_back(self.bytes)
 
     def take(self, size: int) -> None:
         """Hold `size` bytes more, or raise `CannotKeep`."""

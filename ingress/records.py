@@ -1,6 +1,5 @@
 """What one delivery becomes in `webhooks`: its bytes, unchanged, once per patient. Pure."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -42,8 +41,8 @@ def records(delivery: Delivery, envelope: Envelope, *, body_bytes_max: int) -> t
     keys = envelope.keys()
     about = _About(delivery, envelope)
     if len(keys) > 1 and len(keys) * len(delivery.body) > FAN_OUT_BODIES_MAX * body_bytes_max:
-        return (Record(keys[0], delivery.body, about.headers(0)),)
-    return tuple(Record(key, delivery.body, list(about.of_patient(index))) for index, key in enumerate(keys))
+        return (Record(keys[0], delivery.body, about.once(0)),)
+    return tuple([Record(key, delivery.body, about.of_patient(index)) for index, key in enumerate(keys)])
 
 
 class _About:
@@ -59,16 +58,17 @@ class _About:
         self._received_at = delivery.received_at
         self._time = _moment(envelope.when) or delivery.received_at
 
-    def headers(self, index: int) -> headers.Headers:
+    def once(self, index: int) -> headers.Headers:
         found = headers.cloud_event(ce_id=f"{self._id}/{index}", source=SOURCE, kind=self._kind, time=self._time)
         if self._message_id is not None:
             found.append((headers.MESSAGE_ID, self._message_id.encode()))
         found.append((headers.RECEIVED_AT, self._received_at.encode()))
         return found
 
-    def of_patient(self, index: int) -> Iterator[tuple[str, bytes]]:
-        yield from self.headers(index)
-        yield (headers.PATIENT_INDEX, str(index).encode())
+    def of_patient(self, index: int) -> headers.Headers:
+        found = self.once(index)
+        found.append((headers.PATIENT_INDEX, b"%d" % index))
+        return found
 
 
 def _fits(value: str | None) -> bool:
@@ -81,6 +81,8 @@ def _moment(when: str | None) -> str | None:
         return None
     try:
         moment = datetime.fromisoformat(when)
+        if len(when) == len("2025-10-30T12:00:00.123Z") and when[4::3][:2] == "--" and when[19::4] == ".Z":
+            return when  # Metriport's notation is ours
         return headers.timestamp(moment) if moment.tzinfo else None
     except (ValueError, OverflowError):  # not a date; or one so early that no zone can move it
         return None

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -50,6 +51,9 @@ HTTP: dict[str, Any] = {
 
 def run(settings: IngressSettings) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code; raise `Misconfigured` before anything is served."""
+    # Requests come and go young; looking through everything for cycles every 700 objects is most of what they cost.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(serve(settings))
 

@@ -17,6 +17,8 @@ from ingress.records import Record
 from models.errors import TooLarge
 
 ABANDON_TIMEOUT_S = 1.0
+# How late a send's deadline may be noticed.
+TICK_S = 0.02
 
 
 class NotPublished(Exception):
@@ -31,6 +33,29 @@ class TopicMissing(Exception):
     """The topic does not exist, and creating it is not the ingress's business."""
 
 
+class _Flight:
+    """One call of `publish`: who waits, since when, and for how long."""
+
+    __slots__ = ("_given_up", "_task", "started", "timeout_s")
+
+    def __init__(self, task: "asyncio.Task[object] | None", started: float, timeout_s: float | None) -> None:
+        assert task is not None
+        self._task = task
+        self._given_up = False
+        self.started = started
+        self.timeout_s = timeout_s
+
+    def give_up(self) -> None:
+        """Wake whoever waits."""
+        if not self._given_up:
+            self._given_up = True
+            self._task.cancel()
+
+    def was_given_up(self) -> bool:
+        """Tell whether the cancellation that arrived was ours alone; it is then over."""
+        return self._given_up and self._task.uncancel() == 0
+
+
 class Session:
     """Sends through one producer and remembers how long it has kept us waiting."""
 
@@ -39,8 +64,9 @@ class Session:
         self._topic = topic
         self.failed: str | None = None
         self._silent_since: float | None = None
-        # What is being sent, oldest first, and since when.
-        self._sending: dict[asyncio.Timeout, float] = {}
+        # What is being sent, oldest first.
+        self._sending: dict[_Flight, None] = {}
+        self._clock: asyncio.TimerHandle | None = None
         self._acknowledged_at = monotonic()
 
     @property
@@ -50,8 +76,9 @@ class Session:
 
     def hopeless(self, after_s: float) -> bool:
         """Whether it failed, or something it was given has had no answer for `after_s`."""
-        oldest = min(self._silent_since or monotonic(), next(iter(self._sending.values()), monotonic()))
-        return self.failed is not None or monotonic() - oldest > after_s
+        now = monotonic()
+        oldest = min([self._silent_since or now, *(flight.started for flight in self._sending)])
+        return self.failed is not None or now - oldest > after_s
 
     async def start(self) -> int:
         """Connect and return the topic's partition count; raise `KafkaError`, `OSError` or `TopicMissing`."""
@@ -68,29 +95,33 @@ class Session:
         Raises `NotPublished` when it has not within `timeout_s`, and `TooLarge` when it never will. Without a
         timeout this ends when the session does.
         """
-        limit, started = asyncio.timeout(timeout_s), monotonic()
-        self._sending[limit] = started
+        flight = _Flight(asyncio.current_task(), monotonic(), timeout_s)
+        self._sending[flight] = None
+        if self._clock is None and timeout_s is not None:
+            self._tick()
         futures: list[asyncio.Future[object]] = []
         try:
-            async with limit:
-                for record in records:
-                    futures.append(await self._send(record))  # noqa: PERF401 - what was sent before an error matters
-                for future in futures:
-                    await future
+            for record in records:
+                sent = await self._producer.send(self._topic, record.value, record.key, headers=record.headers)
+                futures.append(sent)
+            for future in futures:
+                await future
         except MessageSizeTooLargeError:
             # The broker's refusal has used up a sequence number: whatever follows would be out of order.
             self.failed = "too_large" if futures else self.failed
             raise TooLarge from None
-        except TimeoutError:
-            self._fall_silent(started)
+        except asyncio.CancelledError:
+            if not flight.was_given_up():
+                raise
             raise NotPublished("timeout") from None
         except (KafkaError, OSError) as error:
             self.failed = type(error).__name__
             raise NotPublished(self.failed) from None
         finally:
-            del self._sending[limit]
+            del self._sending[flight]
             for future in futures:
-                _forget(future)
+                if not future.done() or future.cancelled() or future.exception():
+                    future.cancel()
         self._silent_since, self._acknowledged_at = None, monotonic()
 
     async def reach(self, timeout_s: float) -> None:
@@ -118,7 +149,8 @@ class Session:
     async def abandon(self) -> None:
         """End the session now: every send still waited for fails, and no task of it stays behind."""
         self.failed = self.failed or "abandoned"
-        self._give_up(list(self._sending))
+        for flight in self._sending:
+            flight.give_up()
         producer, client = self._producer, self._producer.client
         producer._closed = True  # noqa: SLF001 - `stop()` would wait for a flush that never comes
         sender = producer._sender.sender_task  # noqa: SLF001
@@ -137,24 +169,20 @@ class Session:
         """Note that there was no answer, and let everybody who waits for one know, in the order they came."""
         if self._silent_since is None:
             self._silent_since = since
-            self._give_up([limit for limit in self._sending if limit.when() is not None])
+            for flight in self._sending:
+                if flight.timeout_s is not None:
+                    flight.give_up()
 
-    def _give_up(self, limits: list[asyncio.Timeout]) -> None:
-        now = asyncio.get_running_loop().time()
-        for limit in limits:
-            if not limit.expired():
-                limit.reschedule(now)
-
-    async def _send(self, record: Record) -> "asyncio.Future[object]":
-        return await self._producer.send(  # type: ignore[no-any-return]
-            self._topic, record.value, record.key, headers=record.headers
-        )
-
-
-def _forget(future: "asyncio.Future[object]") -> None:
-    """Leave a send to itself; an error it still gets is nobody's surprise."""
-    if not future.cancel() and not future.cancelled():
-        future.exception()
+    def _tick(self) -> None:
+        """Look at the clock for all sends together: a timer for each would cost as much as its hash."""
+        self._clock = None
+        oldest = next((flight for flight in self._sending if flight.timeout_s is not None), None)
+        if oldest is None:
+            return
+        if monotonic() - oldest.started >= (oldest.timeout_s or 0):
+            self._fall_silent(oldest.started)
+            oldest.give_up()
+        self._clock = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
 
 async def _until(done: Callable[[], bool], timeout_s: float) -> None:

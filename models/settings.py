@@ -137,15 +137,54 @@ class WorkerSettings(KafkaSettings):
     stuck_timeout_s: float = Field(300.0, gt=0, description="A stage that makes no progress for this long is ended.")
     stop_timeout_s: float = Field(20.0, gt=0, le=600, description="From SIGTERM to the end.")
 
+    blob_store_url: str = Field(
+        default_factory=lambda: Path("var/blobs").resolve().as_uri(),
+        description="Where fetched bytes are kept: file, s3, gs, az or memory.",
+    )
+    fetch_allowed_hosts: Annotated[tuple[str, ...], _Commas] = Field(
+        ("amazonaws.com", "metriport.com"), description="Host suffixes that links may point at."
+    )
+    fetch_trusted_origins: Annotated[tuple[str, ...], _Commas] = Field(
+        (), description="Exact origins, `http://127.0.0.1:9000`, exempt from the rules for links."
+    )
+    fetch_proxy_url: str | None = Field(
+        None, description="An HTTP proxy for links; those of the environment are not used."
+    )
+    fetch_concurrency: int = Field(64, ge=1, le=1000, description="Links fetched at once, slow ones aside.")
+    fetch_concurrency_per_host: int = Field(32, ge=1, le=1000)
+    fetch_concurrency_per_patient: int = Field(8, ge=1, le=1000)
+    fetch_connect_timeout_s: float = Field(5.0, gt=0, le=60)
+    fetch_idle_timeout_s: float = Field(15.0, gt=0, le=300, description="The longest pause of a server.")
+    fetch_total_timeout_s: float = Field(900.0, gt=0, le=86400, description="The longest that one attempt may take.")
+    fetch_bytes_max_per_link: int = Field(2 * 2**30, ge=2**20)
+    fetch_inflated_bytes_max: int = Field(4 * 2**30, ge=2**20, description="The largest that gzip may become.")
+    bundle_order_wait_s: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="How long a bundle waits for an older one of the same patient.",
+    )
+
+    @field_validator("fetch_allowed_hosts", "fetch_trusted_origins", mode="before")
+    @classmethod
+    def _lists(cls, value: object) -> object:
+        return _split(value)
+
 
 def load(kind: type[_Settings], **overrides: Any) -> _Settings:  # noqa: ANN401 - whatever the fields take
     """Return the settings of one process, or raise `Misconfigured` with one line per problem and no values in it."""
     try:
         return kind(**overrides)
     except ValidationError as error:
-        lines = [f"{_name(item['loc'])}: {item['msg']}" for item in error.errors(include_input=False)]
-        raise Misconfigured("; ".join(lines)) from None
+        lines = [_sentence(kind, item["loc"], item) for item in error.errors(include_input=False)]
+        raise Misconfigured(" ".join(lines)) from None
 
 
-def _name(location: tuple[int | str, ...]) -> str:
-    return str(location[0]).upper() if location else "settings"
+def _sentence(kind: type[BaseSettings], location: tuple[int | str, ...], item: Any) -> str:  # noqa: ANN401 - pydantic's
+    if not location:
+        return f"{item['msg']}."
+    name = str(location[0])
+    field = kind.model_fields.get(name)
+    if item["type"] == "missing" and field is not None:
+        return f"{name.upper()} is not set. {field.description}"
+    return f"{name.upper()}: {item['msg']}."

@@ -7,7 +7,7 @@ from typing import Literal
 DAY_MS = 24 * 60 * 60 * 1000
 FOR_EVER: Literal[-1] = -1
 
-STAGES = ("deliveries", "bundles", "patients")
+STAGES = ("deliveries", "links", "bundles", "patients")
 
 PER_PATIENT_TYPES = (
     "medical.document-download",

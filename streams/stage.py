@@ -22,8 +22,8 @@ def build(stage: str, settings: WorkerSettings) -> Worker:
     return worker
 
 
-def main(stage: str) -> None:
-    """Run one stage until SIGTERM; exit 2 if the settings are wrong."""
+def main(stage: str, parent: str | None = None) -> None:
+    """Run one stage until SIGTERM, or until process `parent` is gone; exit 2 if the settings are wrong."""
     try:
         settings = load(WorkerSettings)
     except Misconfigured as problem:
@@ -33,13 +33,13 @@ def main(stage: str) -> None:
     worker = build(stage, settings)
     if settings.worker_port:
         health.serve(worker, host=settings.worker_host, port=settings.worker_port + topics.STAGES.index(stage))
-    _end_with_parent()
+    if parent is not None:
+        _end_with(int(parent))
     run(worker)
 
 
-def _end_with_parent() -> None:
-    """Stop when whoever started us is gone: a supervisor that was killed leaves no workers behind."""
-    parent = os.getppid()
+def _end_with(parent: int) -> None:
+    """Stop when process `parent` is gone: a supervisor that was killed leaves no workers behind."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -50,4 +50,4 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

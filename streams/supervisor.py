@@ -6,6 +6,7 @@ safe); starting it again is this module's job, or the orchestrator's where a sta
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -43,7 +44,9 @@ async def _watch(stage: str, stop: asyncio.Event, stop_timeout_s: float) -> int:
     pause_s = 0.0
     while not stop.is_set():
         started_at = time.monotonic()
-        child = await asyncio.create_subprocess_exec(sys.executable, "-m", "streams.stage", stage)
+        # The child is told who its parent is: asked later, it might already be an orphan.
+        command = (sys.executable, "-m", "streams.stage", stage, str(os.getpid()))
+        child = await asyncio.create_subprocess_exec(*command)
         telemetry.STAGE_STARTED(stage=stage, pid=child.pid)
         if await _ended(child, stop):
             if child.returncode == USAGE:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.json import JSON
 from rich.table import Table
 
-from cli import output
+from cli import linkserver, output, processes
 from cli.commands.trigger import ROUTE, post
 from cli.demo import script
 from cli.demo.reader import Reader, reader
@@ -66,21 +66,33 @@ async def _demo(folder: Path, *, once: bool) -> bool:
     }
     log = folder / "service.log"
     async with (
-        running(folder, kafka=kafka, port=None, settings=settings, log=log, say=output.say) as stack,
+        linkserver.serving() as links,
+        running(
+            folder,
+            kafka=kafka,
+            port=None,
+            settings=settings | {"FETCH_TRUSTED_ORIGINS": links},
+            log=log,
+            say=output.say,
+        ) as stack,
         reader(stack.bootstrap_servers, settings["TOPIC_PREFIX"]) as found,
     ):
-        complete = await _show(stack, found, key)
+        complete = await _show(stack, found, key, links)
+        if not complete:
+            output.fail(processes.last_lines(log))
         if not once:
-            await _stay(stack, found, key)
+            await _stay(stack, found, key, links)
         return complete
 
 
-async def _show(stack: Stack, found: Reader, key: str) -> bool:
+async def _show(stack: Stack, found: Reader, key: str, links: str) -> bool:
     """Post everything, show it, and return whether all that must come out did."""
-    sent = list(script.posts(now=datetime.now(UTC)))
+    sent = list(script.posts(now=datetime.now(UTC), links=links))
     statuses = await _post_all(stack.ingress_url + ROUTE, sent, key)
     expected = script.expected(sent)
-    complete = await found.wait_for(expected, messages=len(topics.PER_PATIENT_TYPES), timeout_s=ARRIVE_TIMEOUT_S)
+    complete = await found.wait_for(
+        lambda found: script.complete(expected, found.counts, found.states.values()), timeout_s=ARRIVE_TIMEOUT_S
+    )
     complete = complete and all(status == 200 for status in statuses)  # noqa: PLR2004 - HTTP's own number
     _print_sent(sent, statuses)
     _print_topics(expected, found.counts)
@@ -119,10 +131,10 @@ def _print_patient(found: Reader) -> None:
         Console().print(JSON.from_data(state))
 
 
-async def _stay(stack: Stack, found: Reader, key: str) -> None:
-    port = stack.environment["INGRESS_PORT"]
+async def _stay(stack: Stack, found: Reader, key: str, links: str) -> None:
+    posted = f"METRIPORT_WEBHOOK_KEYS={key} INGRESS_PORT={stack.environment['INGRESS_PORT']}"
     output.say("\nIt goes on running; Ctrl-C ends it. Post more from another terminal:")
-    output.say(f"  METRIPORT_WEBHOOK_KEYS={key} INGRESS_PORT={port} .venv/bin/metriport-streams trigger patient.admit")
+    output.say(f"  {posted} .venv/bin/metriport-streams trigger patient.admit --links {links}")
     stop = asyncio.ensure_future(_stop_signal())
     while not stop.done():
         for topic, record in await found.read():

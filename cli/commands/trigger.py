@@ -112,12 +112,13 @@ async def post(session: aiohttp.ClientSession, url: str, body: bytes, *, key: by
 
 def _bodies(name: str, changes: list[str], count: int, links: str | None) -> Iterator[bytes]:
     sample = sampling.choose(name)
-    if links:
-        sample = sampling.served_by(sample, links)
     for _ in range(count):
         delivery = sampling.fresh(sample, now=datetime.now(UTC))
         for assignment in changes:
             sampling.change(delivery, assignment)
+        if links:
+            # The stand-in for Metriport's links reads from the path whom its content is to be about.
+            delivery = sampling.served_by(delivery, f"{links}/{sampling.patient_of(delivery)}")
         yield samples.encode(delivery)
 
 

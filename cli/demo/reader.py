@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -35,13 +35,12 @@ class Reader:
                     self.states[f"{topic}/{record.key.decode()}"] = json.loads(record.value)
         return found
 
-    async def wait_for(self, expected: Counter[str], *, messages: int, timeout_s: float) -> bool:
-        """Read until every topic has what is expected and a patient knows of `messages` types; false if late."""
+    async def wait_for(self, complete: Callable[["Reader"], bool], *, timeout_s: float) -> bool:
+        """Read until `complete` says so; false if that is too late."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             await self.read()
-            known = max((len(state.get("messages", {})) for state in self.states.values()), default=0)
-            if known >= messages and not expected - self.counts:
+            if complete(self):
                 return True
         return False
 

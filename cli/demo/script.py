@@ -3,7 +3,7 @@
 import random
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,13 +21,30 @@ class Post:
     becomes: str
 
 
-def posts(*, now: datetime, change: Any = lambda delivery: delivery) -> Iterator[Post]:  # noqa: ANN401 - a function
-    """Yield every sample once, then one of them again, then a body that nobody can map."""
+# What the links of one delivery lead to, beyond its own record.
+_BEHIND_LINKS = {
+    "medical.document-bulk-download-urls": {topics.DOCUMENTS: 1},
+    "medical.consolidated-data": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
+    "medical.consolidated-data.empty": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
+    "medical.consolidated-data.whole": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
+    "medical.consolidated-data.failed": {topics.BUNDLES: 1},
+    "medical.consolidated-data.pdf": {topics.BUNDLES: 1},
+    "patient.admit": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
+    "patient.transfer": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
+    "patient.discharge": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
+    "medical.bulk-patient-create": {topics.BULK_PATIENTS: 3},
+}
+
+
+def posts(*, now: datetime, links: str) -> Iterator[Post]:
+    """Yield every sample once, then one of them again, then a body nobody can map; `links` is who serves links."""
     patient_id = str(uuid.uuid4())
     first: dict[str, Any] = {}
     for number, name in enumerate(samples.names()):
         sent_at = now + timedelta(milliseconds=number)
-        delivery = change(_of(sampling.fresh(samples.load(name), now=sent_at), patient_id))
+        delivery = sampling.served_by(
+            _of(sampling.fresh(samples.load(name), now=sent_at), patient_id), f"{links}/{patient_id}"
+        )
         kind = delivery["meta"]["type"]
         if kind == "medical.document-download" and not first:
             first = delivery
@@ -42,7 +59,30 @@ def expected(sent: list[Post]) -> Counter[str]:
     known = {topic.name for topic in topics.catalogue()}
     counts = Counter(post.becomes for post in sent if post.becomes in known)
     counts[topics.WEBHOOKS] = sum(post.becomes != "the pong" for post in sent)
+    for post in sent:
+        counts.update(_BEHIND_LINKS.get(post.name, {}))
     return counts
+
+
+def complete(expected: Counter[str], counts: Counter[str], states: Collection[dict[str, Any]]) -> bool:
+    """Tell whether every topic holds what it must, and one patient's state knows of all of it."""
+    if expected - counts:
+        return False
+    return any(
+        len(state.get("messages", {})) == len(topics.PER_PATIENT_TYPES)
+        and _counted(state["documents"]) == expected[topics.DOCUMENTS]
+        and _counted(state["bundles"]) == expected[topics.BUNDLES]
+        and state["resources"]
+        for state in states
+    ) and any(_rows(state) == expected[topics.BULK_PATIENTS] for state in states)
+
+
+def _counted(counts: dict[str, Any]) -> int:
+    return sum(counts[outcome] for outcome in ("stored", "expired", "failed"))
+
+
+def _rows(state: dict[str, Any]) -> int:
+    return sum(state.get("counts", {}).values())
 
 
 def _of(delivery: dict[str, Any], patient_id: str) -> dict[str, Any]:

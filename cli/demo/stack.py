@@ -45,9 +45,10 @@ async def running(
         # The mock makes its topics by itself, and cannot say how they are.
         if not node.is_mock:
             await processes.run("topics", "apply", environment=environment, log=log)
+        unchecked = ("--unchecked",) if node.is_mock else ()
         url = f"http://127.0.0.1:{port}"
         say(f"Starting the ingress at {url} and the worker ...")
-        await stack.enter_async_context(processes.child("worker", environment=environment, log=log))
+        await stack.enter_async_context(processes.child("worker", *unchecked, environment=environment, log=log))
         ingress = await stack.enter_async_context(processes.child("ingress", environment=environment, log=log))
         await processes.wait_until_ready(f"{url}/ready", ingress, log)
         yield Stack(node.bootstrap_servers, url, environment)

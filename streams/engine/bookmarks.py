@@ -54,6 +54,16 @@ def ahead(state: LocalState, partition: int, tails: Tails) -> Changes:
     }
 
 
+def begun(state: LocalState, partition: int, tails: Tails) -> Iterator[tuple[str, int, int]]:
+    """Yield each source whose outputs are ahead of the state, with the first offset to do again and the one behind."""
+    done = dict(positions(state, partition))
+    for source_topic, places in tails.written.items():
+        start = done.get(source_topic, 0)
+        end = max((offset + 1 for offset, _ in places.values()), default=0)
+        if end > start:
+            yield source_topic, start, end
+
+
 def _places(tails: Tails) -> Iterable[tuple[str, str, Place]]:
     for source_topic, places in tails.written.items():
         for topic, place in places.items():

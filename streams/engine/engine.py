@@ -7,11 +7,11 @@ logs, and on being told when partitions come and go.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from streams.engine import bookmarks, events, settled
-from streams.engine.batch import Batch
+from streams.engine.batch import Batch, size
 from streams.engine.fatal import Fatal
 from streams.engine.job import Changes, Job, LongJob, Output, hook
 from streams.engine.logs import LogPartition, Logs
@@ -68,6 +68,7 @@ class Engine:
         for partition in partitions:
             await self._note_ahead(partition, tails[partition])
         self._term = Term(tails)
+        await self._do_again(self._term, sources)
         seconds = round(time.monotonic() - begun_at, 3)
         events.TAILS_READ(stage=self._settings.stage, partitions=len(partitions), seconds=seconds)
         if begin := hook(self._job, "assigned"):
@@ -88,9 +89,7 @@ class Engine:
 
     def feed(self, partition: int, batch: Batch, done: Callable[[], None]) -> None:
         """Queue a batch; call `done` when it is written, or given up (`batch.abandoned`) because the term ended."""
-        turn = asyncio.create_task(self._turn(self._term, partition, batch, done))
-        self._turns.add(turn)
-        turn.add_done_callback(self._turns.discard)
+        self._begin_turn(partition, batch, done)
 
     async def settle(self, partition: int, outputs: Sequence[Output], changes: Changes) -> bool:
         """Write work that was finished out of order; return False if the partition is not ours any more.
@@ -123,6 +122,12 @@ class Engine:
         """Yield the state's keys that start with `prefix`, in order, with their values."""
         return self._state.scan(partition, prefix)
 
+    def _begin_turn(self, partition: int, batch: Batch, done: Callable[[], None]) -> asyncio.Task[None]:
+        turn = asyncio.create_task(self._turn(self._term, partition, batch, done))
+        self._turns.add(turn)
+        turn.add_done_callback(self._turns.discard)
+        return turn
+
     async def _turn(self, term: Term, partition: int, batch: Batch, done: Callable[[], None]) -> None:
         try:
             async with self._lanes[partition]:
@@ -148,6 +153,27 @@ class Engine:
                     "deleted and made again, or it lost records. Operator action: start a new generation (another "
                     "prefix); the old positions would skip the new topic's records in silence."
                 )
+
+    async def _do_again(self, term: Term, ends: Mapping[LogPartition, int]) -> None:
+        """Finish what a predecessor had begun, before anything else.
+
+        Its outputs are written, in part, and will not be written again. If another source's records came in between,
+        the outputs would no longer say what the state says.
+        """
+        if len(self._settings.sources) == 1:
+            return
+        ranges = {
+            (topic, partition): (start, min(end, ends[topic, partition]))
+            for partition, tails in term.tails.items()
+            for topic, start, end in bookmarks.begun(self._state, partition, tails)
+            if topic in self._settings.sources
+        }
+        async for (_, partition), records in self._logs.records(ranges):
+            if term.ended.is_set():
+                return
+            batch = Batch(records, records[0].offset, records[-1].offset + 1, 0, size(records), time.monotonic())
+            # Waited for, never cancelled: what is in the sender's hands may still be written.
+            await asyncio.wait({self._begin_turn(partition, batch, lambda: None)})
 
     def _changelog_ends(self, partitions: Iterable[int]) -> dict[LogPartition, int]:
         """Return where the changelog ends if nobody wrote to it since the restore."""

@@ -1,12 +1,12 @@
 """Reading logs outside the group: from a known place to a known place, and then no further."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.engine.job import Headers
+from streams.engine.job import Headers, Record
 from streams.engine.security import for_aiokafka
 from streams.engine.settings import EngineSettings
 
@@ -21,6 +21,11 @@ class Logs(Protocol):
 
     def last(self, ends: Mapping[LogPartition, int], count: int) -> AsyncIterator[tuple[LogPartition, Headers]]:
         """Yield the headers of the last `count` records before each end, in order."""
+
+    def records(
+        self, ranges: Mapping[LogPartition, tuple[int, int]]
+    ) -> AsyncIterator[tuple[LogPartition, Sequence[Record]]]:
+        """Yield the records between start and end of each partition, in order, few at a time."""
 
 
 class KafkaLogs:
@@ -51,6 +56,20 @@ class KafkaLogs:
             async for tp, records in read(consumer, ranges):
                 for record in records:
                     yield (tp.topic, tp.partition), record.headers
+
+    async def records(
+        self, ranges: Mapping[LogPartition, tuple[int, int]]
+    ) -> AsyncGenerator[tuple[LogPartition, Sequence[Record]], None]:
+        """Yield the records between start and end of each partition, in order, few at a time."""
+        if not ranges:
+            return
+        tps = {TopicPartition(*partition): span for partition, span in ranges.items()}
+        most = self._settings.batch_records_max
+        async with log_reader(self._settings) as consumer:
+            consumer.assign(list(tps))
+            async for tp, records in read(consumer, tps):
+                for first in range(0, len(records), most):
+                    yield (tp.topic, tp.partition), records[first : first + most]
 
 
 @asynccontextmanager

@@ -33,7 +33,8 @@ class Plan:
         for output in outputs:
             headers = numbering.stamp(output.topic, offset, output.headers)
             if headers is not None:
-                self.outputs.setdefault(output.topic, []).append(output._replace(headers=headers))
+                stamped = Output(output.topic, output.key, output.value, headers)
+                self.outputs.setdefault(output.topic, []).append(stamped)
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,8 @@ def refusal_of(record: Record, error: Exception, otherwise: str) -> Refusal:
 
 def check(job: Topics, outputs: Sequence[Output], changes: Changes, bytes_max: int) -> None:
     """Raise if these cannot be written: a topic that is not the stage's, or a record too large for Kafka."""
-    allowed = {*job.outputs, job.quarantine}
     for output in outputs:
-        if output.topic not in allowed:
+        if output.topic not in job.outputs and output.topic != job.quarantine:
             raise LookupError("an output goes to a topic the job did not declare")
         if output_bytes(output) + STAMP_BYTES > bytes_max:
             raise Poison(quarantine.TOO_LARGE)
@@ -125,8 +125,10 @@ def check(job: Topics, outputs: Sequence[Output], changes: Changes, bytes_max: i
 
 def output_bytes(output: Output) -> int:
     """Return roughly what an output takes in a record batch."""
-    headers = sum(len(name) + len(value) + RECORD_OVERHEAD_BYTES for name, value in output.headers)
-    return len(output.key or b"") + len(output.value or b"") + headers + RECORD_OVERHEAD_BYTES
+    total = len(output.key or b"") + len(output.value or b"") + RECORD_OVERHEAD_BYTES
+    for name, value in output.headers:
+        total += len(name) + len(value) + RECORD_OVERHEAD_BYTES
+    return total
 
 
 def _decoded(job: Job[Any], record: Record) -> tuple[Any, Refusal | None, Sequence[bytes]]:

@@ -22,11 +22,6 @@ class Source(NamedTuple):
     ordinal: int
 
 
-def text(topic: str, partition: int, offset: int, index: int) -> bytes:
-    """Return the header's value."""
-    return b"%s/%d/%d/%d" % (topic.encode(), partition, offset, index)
-
-
 def parse(raw: bytes) -> Source | None:
     """Return the parts, or None if this is not one of ours."""
     parts = raw.decode("utf-8", "replace").rsplit("/", 3)
@@ -37,7 +32,10 @@ def parse(raw: bytes) -> Source | None:
 
 def header(headers: Headers, name: str) -> bytes | None:
     """Return the last header called `name`."""
-    return next((value for key, value in reversed(headers) if key == name), None)
+    for key, value in reversed(headers):
+        if key == name:
+            return value
+    return None
 
 
 def without(headers: Iterable[tuple[str, bytes]], *names: str) -> list[tuple[str, bytes]]:
@@ -49,8 +47,7 @@ class Numbering:
     """Counts the outputs of each record by topic, and leaves out those at or before what is already written."""
 
     def __init__(self, topic: str, partition: int, written: dict[str, Place], generation: str = "") -> None:
-        self._topic = topic
-        self._partition = partition
+        self._prefix = b"%s/%d/" % (topic.encode(), partition)
         self._written = written
         self._generation = [(GENERATION, generation.encode())] if generation else []
         self._next: dict[str, Place] = {}
@@ -62,8 +59,6 @@ class Numbering:
         self._next[output_topic] = (offset, index + 1)
         if (offset, index) <= self._written.get(output_topic, NOWHERE):
             return None
-        return [
-            *without(headers, SOURCE),
-            *self._generation,
-            (SOURCE, text(self._topic, self._partition, offset, index)),
-        ]
+        if header(headers, SOURCE) is not None:
+            headers = without(headers, SOURCE)
+        return [*headers, *self._generation, (SOURCE, b"%s%d/%d" % (self._prefix, offset, index))]

@@ -21,7 +21,7 @@ def item_id(topic: str, record: dict[str, Any]) -> str | None:
     if topic == topics.DOCUMENTS:
         return f"{topic}/{record.get('documentId') or record.get('fileName') or record.get('messageId')}"
     if topic == topics.BUNDLES:
-        return f"{topic}/{record.get('messageId')}"
+        return f"{topic}/{record.get('messageId')}/{record.get('format')}"
     return None
 
 

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from models import topics
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -55,13 +57,18 @@ async def _start(service, tmp_path):
 
     async def both():
         found = await _children(process.pid)
-        return found if len(found) == 2 else None
+        return found if len(found) == len(topics.STAGES) else None
 
     return process, await _until(both)
 
 
 async def _gone(pids):
-    return not any(os.path.exists(f"/proc/{pid}") for pid in pids)  # noqa: ASYNC240, PTH110
+    finder = await asyncio.create_subprocess_exec(
+        "ps", "-o", "stat=", "-p", ",".join(map(str, pids)), stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await finder.communicate()
+    # A zombie is gone; only its new parent has not noticed yet.
+    return all(state.startswith("Z") for state in output.decode().split())
 
 
 async def test_a_stage_that_dies_is_started_again(service, tmp_path):
@@ -72,7 +79,7 @@ async def test_a_stage_that_dies_is_started_again(service, tmp_path):
 
     async def back():
         found = await _children(process.pid)
-        return len(found) == 2 and victim not in found
+        return len(found) == len(topics.STAGES) and victim not in found
 
     await _until(back)
     process.terminate()

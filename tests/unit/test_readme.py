@@ -8,12 +8,13 @@ import typer
 
 from cli.main import app
 from models import errors, topics
-from models.settings import IngressSettings, WorkerSettings
+from models.settings import IngressSettings
+from streams.bundles.settings import BundlesSettings
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("models", "ingress", "streams")
 README = (ROOT / "README.md").read_text()
-SETTINGS = sorted({name.upper() for kind in (IngressSettings, WorkerSettings) for name in kind.model_fields})
+SETTINGS = sorted({name.upper() for kind in (IngressSettings, BundlesSettings) for name in kind.model_fields})
 COMMANDS = sorted(typer.main.get_command(app).commands)
 TOPICS = sorted(topic.name for topic in topics.catalogue() if not re.match(r"fhir\.state|quarantine", topic.name))
 GLOSSARY = re.findall(r"^\| ([a-z]+) \| ", README.split("## Glossary")[1].split("##")[0], re.MULTILINE)

@@ -53,7 +53,7 @@ class Ingress:
     async def until(self, **facts: object) -> dict[str, object]:
         """Wait until `/ready` says all of these."""
         async with asyncio.timeout(30):
-            while not facts.items() <= (said := await self.ready()).items():
+            while not facts.items() <= (said := await self.ready()).items():  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.05)
         return said
 
@@ -115,7 +115,7 @@ async def kafka(broker_to_hurt: broker.Broker) -> AsyncIterator[broker.Broker]:
     admin = AIOKafkaAdminClient(bootstrap_servers=broker_to_hurt.bootstrap_servers)
     await admin.start()
     await admin.delete_topics([TOPIC])
-    while TOPIC in await admin.list_topics():
+    while TOPIC in await admin.list_topics():  # noqa: ASYNC110 - another process
         await asyncio.sleep(0.05)
     await admin.close()
 
@@ -125,7 +125,7 @@ async def create_topic(servers: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
     await admin.start()
     await admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])
-    while (await admin.describe_topics([TOPIC]))[0]["error_code"]:
+    while (await admin.describe_topics([TOPIC]))[0]["error_code"]:  # noqa: ASYNC110 - another process
         await asyncio.sleep(0.05)
     await admin.close()
 
@@ -163,7 +163,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
     async with asyncio.timeout(20):
         while process.returncode is None:
-            for line in log.read_text().splitlines():
+            for line in log.read_text().splitlines():  # noqa: ASYNC240 - a few lines
                 with suppress(ValueError):
                     if (event := json.loads(line)).get("event") == "listening":
                         return event["address"]

@@ -60,7 +60,7 @@ async def test_a_killed_broker_is_not_noticed_by_the_sender(tmp_path, start, pub
     await running.stop()
 
 
-async def test_a_broker_that_is_missing_at_the_start_is_not_noticed_by_the_sender(kafka, start):
+async def test_a_broker_that_is_missing_at_the_start_is_not_noticed_by_the_sender(start):
     ingress = await start("127.0.0.1:9")
 
     answers = [await ingress.post(number) for number in range(20)]

@@ -32,6 +32,7 @@ class MemoryKafka:
 
     def __init__(self, *, batch_bytes_max: int = 900_000) -> None:
         self.logs: dict[tuple[str, int], list[Output]] = defaultdict(list)
+        self.inputs: dict[tuple[str, int], dict[int, Record]] = defaultdict(dict)
         self.effects_left: int | None = None
         self.expected: dict[tuple[str, int], int] = {}
         self.batch_bytes_max = batch_bytes_max
@@ -62,6 +63,11 @@ class MemoryKafka:
         for partition, end in ends.items():
             for row in self.logs[partition][max(0, end - count) : end]:
                 yield partition, row.headers
+
+    async def records(self, ranges):
+        for partition, (start, end) in ranges.items():
+            for offset in range(start, end):
+                yield partition, [self.inputs[partition][offset]]
 
     def spend(self):
         if self.effects_left is not None:
@@ -140,6 +146,7 @@ class Process:
 
     def feed(self, records, done=lambda: None) -> Batch:
         source = self.kafka.logs[records[0].topic, records[0].partition]
+        self.kafka.inputs[records[0].topic, records[0].partition] |= {record.offset: record for record in records}
         source += [Output(records[0].topic, None, None)] * (records[-1].offset + 1 - len(source))
         batch = Batch(records, records[0].offset, records[-1].offset + 1, 1, size(records), 0.0)
         self.engine.feed(records[0].partition, batch, done)

@@ -24,6 +24,25 @@ class Fold:
         return [Output(self.outputs[number % 2], key, b"%d.%d" % (number, copy)) for copy in range(number % 3)]
 
 
+class Told:
+    """Publishes all that its sources told of a key so far: the newest output must say what the state says."""
+
+    outputs = ("told",)
+    quarantine = "quarantine"
+
+    def decode(self, record):
+        return record.key, record.value
+
+    def keys(self, item):
+        return (item[0],)
+
+    def apply(self, item, state):
+        key, value = item
+        told = (state.get(key) or b"") + value
+        state.put(key, told)
+        return [Output("told", key, told)]
+
+
 class Walk:
     """Value: a number of steps; each writes one output and one key, and reads what the one before wrote."""
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.engine.fakes import Crash, MemoryKafka, Process, Record
-from tests.unit.engine.jobs import Fold, Walk
+from tests.unit.engine.jobs import Fold, Told, Walk
 
 LIVES = st.lists(st.tuples(st.integers(0, 12), st.booleans(), st.integers(1, 5)), max_size=12)
 VALUES = st.lists(st.sampled_from([b"0", b"1", b"2", b"3", b"4", b"5", b"poison"]), min_size=1, max_size=12)
@@ -64,3 +64,45 @@ def test_a_long_job_writes_every_output_once_although_each_record_takes_many_ste
     expected = [b"%d.%d" % (offset, step) for offset, count in enumerate(steps) for step in range(count)]
     assert process.kafka.values("a") == expected
     assert process.state.copies[0][b"\0pos/in"] == b"%d" % len(values)
+
+
+SOURCES = ("one", "two", "three")
+TURNS = st.lists(st.tuples(st.sampled_from(SOURCES), st.integers(1, 3)), max_size=6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 6), st.booleans(), TURNS), max_size=8), TURNS)
+def test_what_is_published_last_is_the_state_whichever_source_comes_first_after_a_crash(lives, last):
+    process = asyncio.run(live_with_several_sources([*lives, (None, False, last)]))
+
+    told = [row.value for row in process.kafka.logs["told", 0]]
+    assert told[-1] == process.state.copies[0][b"k"]
+    assert told == [told[-1][: length + 1] for length in range(len(told))]
+
+
+async def live_with_several_sources(lives) -> Process:
+    """Each life takes some records of some sources in its own order; the last one takes all that are left."""
+    kafka, state = MemoryKafka(), None
+    records = {
+        topic: [Record(offset, b"%c" % (65 + 12 * at + offset), topic=topic) for offset in range(12)]
+        for at, topic in enumerate(SOURCES)
+    }
+    for topic in SOURCES:
+        kafka.inputs[topic, 0] = {record.offset: record for record in records[topic]}
+        kafka.logs[topic, 0] = [None] * 12
+    for effects, wiped, turns in lives:
+        kafka.effects_left = effects
+        process = Process(Told(), kafka, None if wiped else state, sources=SOURCES)
+        try:
+            await process.begin()
+        except Crash:
+            continue
+        state = process.state
+        rest = [(topic, 12) for topic in SOURCES] if effects is None else []
+        for topic, count in [*turns, *rest]:
+            done = int(process.state.copies[0].get(b"\0pos/" + topic.encode(), b"0"))
+            if not process.ended and records[topic][done : done + count]:
+                process.feed(records[topic][done : done + count])
+                await process.idle()
+    assert not process.ended
+    return process

@@ -21,7 +21,7 @@ from models import telemetry
         pytest.param(("topic_missing", "damaged"), 0, 503, "spool", id="nothing works"),
     ],
 )
-async def test_ready_says_which_way_is_in_use(session, kafka, spool, states, held, status, path):  # noqa: PLR0917
+async def test_ready_says_which_way_is_in_use(session, kafka, spool, states, held, status, path):
     kafka.state, spool.state = states
     spool.held = [object()] * held
 

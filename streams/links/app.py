@@ -1,0 +1,54 @@
+"""The `links` stage: deliveries with links -> `documents` · `bundles` · `bulk-patients` | `quarantine.links`.
+
+Key: the patient's id; the request id for bulk jobs. Delivery: each link's record is written once, with a `ce_id` made
+of its delivery's; after a crash links may be fetched again, and become the same record and the same blob. What fails
+is a record too, with its reason; bytes that came and are not what they should be are kept aside, and the record is in
+`quarantine.links` as well.
+"""
+
+from contextlib import AsyncExitStack
+
+import stamina.instrumentation
+
+from models.settings import WorkerSettings
+from streams.configuration import engine_settings
+from streams.engine.app import Worker, create
+from streams.links.address import AddressRules
+from streams.links.blobs import Blobs, open_store
+from streams.links.client import Client
+from streams.links.fetch import Fetcher
+from streams.links.job import LinksJob
+from streams.links.limits import FetchLimits
+from streams.links.worklist import TOPICS
+
+
+def worker(settings: WorkerSettings) -> Worker:
+    """Return the stage, ready to run."""
+    # Its own events tell of retries; stamina's would print what it was called with.
+    stamina.instrumentation.set_on_retry_hooks(())
+    limits = fetch_limits(settings)
+    rules = AddressRules(settings.fetch_allowed_hosts, settings.fetch_trusted_origins)
+
+    async def open_(stack: AsyncExitStack) -> tuple[Fetcher, Blobs]:
+        client = await stack.enter_async_context(Client(rules, limits, proxy=settings.fetch_proxy_url))
+        blobs = Blobs(open_store(settings.blob_store_url), staging=f"staging/{settings.topic_prefix}links")
+        return Fetcher(client, blobs, limits), blobs
+
+    job = LinksJob(settings.topic_prefix, limits, open_)
+    # One delivery may list thousands of links, and its changes are one record batch.
+    return create(job, engine_settings("links", TOPICS, settings, batch_records_max=50))
+
+
+def fetch_limits(settings: WorkerSettings) -> FetchLimits:
+    """Return the limits an operator can set, and the others as they are."""
+    return FetchLimits(
+        concurrency=settings.fetch_concurrency,
+        concurrency_per_host=settings.fetch_concurrency_per_host,
+        concurrency_per_patient=settings.fetch_concurrency_per_patient,
+        connect_timeout_s=settings.fetch_connect_timeout_s,
+        idle_timeout_s=settings.fetch_idle_timeout_s,
+        total_timeout_s=settings.fetch_total_timeout_s,
+        bytes_max=settings.fetch_bytes_max_per_link,
+        inflated_bytes_max=settings.fetch_inflated_bytes_max,
+        order_wait_s=settings.bundle_order_wait_s,
+    )

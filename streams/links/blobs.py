@@ -1,0 +1,153 @@
+"""The blob store: what was fetched, kept for ever under a key that is its hash.
+
+A body is written to a staging key while it flows, and moves to its own key only when it is whole; there it is never
+written again. The same content twice is the same blob. Staging keys lie in one folder per partition, so that the
+partition's next owner can remove what a killed worker left behind.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from streams.links.limits import MIB
+
+Shelf = Literal["sha256", "rejected/sha256"]
+
+# Object stores take parts of at least 5 MiB; a folder takes what comes.
+PART_BYTES = 8 * MIB
+LOCAL_PART_BYTES = 2 * MIB
+PARTS_IN_FLIGHT_MAX = 2
+
+
+class StoreUnavailable(Exception):
+    """The blob store does not take what was fetched. Nothing is recorded as long as that is so."""
+
+
+def open_store(url: str) -> ObjectStore:
+    """Return the store at `url`: `file://`, `s3://`, `gs://`, `az://` or `memory://`."""
+    if url.startswith("file:"):
+        return LocalStore.from_url(url, mkdir=True)
+    options: dict[str, Any] = {}
+    if url.startswith(("s3:", "s3a:")):
+        # S3 has no conditional copy; a multipart copy can be completed conditionally.
+        options = {"config": {"copy_if_not_exists": "multipart"}}
+    return from_url(url, **options)
+
+
+class Blobs:
+    """Keeps bodies, each once."""
+
+    def __init__(self, store: ObjectStore, *, staging: str = "staging") -> None:
+        """`staging` is the folder for what is not whole yet, of this stage alone."""
+        self._store = store
+        self._staging = staging
+        prefix = store.prefix if isinstance(store, LocalStore) else None
+        self._folder = Path(prefix) if prefix is not None else None
+
+    @asynccontextmanager
+    async def writing(self, partition: int) -> AsyncIterator["Writing"]:
+        """Begin a blob; what is not kept by the end is gone."""
+        writing = Writing(self._store, self._folder, f"{self._staging}/{partition}/{uuid4().hex}")
+        try:
+            yield writing
+        finally:
+            await writing.discard()
+
+    async def sweep(self, partition: int) -> None:
+        """Remove what an earlier owner of `partition` left in staging. Only for its one owner, before it writes."""
+        staging = f"{self._staging}/{partition}/"
+        with _unavailable():
+            if self._folder is not None:
+                await asyncio.to_thread(shutil.rmtree, self._folder / staging, ignore_errors=True)
+                return
+            async for page in obstore.list(self._store, staging):
+                await obstore.delete_async(self._store, [entry["path"] for entry in page])
+
+    async def lines(self, key: str) -> AsyncIterator[list[bytes]]:
+        """Yield the lines of a text blob, without their ends, many at a time."""
+        with _unavailable():
+            response = await obstore.get_async(self._store, key)
+            rest = b""
+            async for chunk in response.stream(min_chunk_size=MIB):
+                *lines, rest = (rest + bytes(chunk)).split(b"\n")
+                yield lines
+            yield [rest] if rest else []
+
+
+class Writing:
+    """One blob on its way into the store."""
+
+    def __init__(self, store: ObjectStore, folder: Path | None, staging: str) -> None:
+        self._store = store
+        self._folder = folder
+        self._staging = staging
+        self._file: Any = None
+        self._discarded = False
+
+    async def write(self, piece: bytes) -> None:
+        """Append `piece`."""
+        with _unavailable():
+            if self._file is None:
+                self._file = self._open()
+            await self._file.write(piece)
+
+    async def keep(self, sha256: str, shelf: Shelf = "sha256") -> str:
+        """Make what was written the blob with this hash, durably, and return its key."""
+        key = f"{shelf}/{sha256[:2]}/{sha256}"
+        with _unavailable():
+            if self._file is None:
+                self._file = self._open()
+            await self._file.close()
+            if self._folder is not None:
+                await asyncio.to_thread(_sync, self._folder / self._staging)
+            try:
+                await obstore.rename_async(self._store, self._staging, key, overwrite=False)
+                self._discarded = True
+            except AlreadyExistsError:
+                pass  # the same content came before
+            if self._folder is not None:
+                await asyncio.to_thread(_sync, (self._folder / key).parent, self._folder / shelf)
+        return key
+
+    async def discard(self) -> None:
+        """Remove what is in staging; the sweep does it where this fails."""
+        if self._file is None or self._discarded:
+            return
+        self._discarded = True
+        with suppress(BaseError, OSError):
+            if not await self._file.closed():
+                await self._file.close()
+            await obstore.delete_async(self._store, self._staging)
+
+    def _open(self) -> Any:  # noqa: ANN401 - obstore's writer has no name at runtime
+        size = LOCAL_PART_BYTES if self._folder else PART_BYTES
+        return obstore.open_writer_async(
+            self._store, self._staging, buffer_size=size, max_concurrency=PARTS_IN_FLIGHT_MAX
+        )
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        raise StoreUnavailable(type(error).__name__) from None
+
+
+def _sync(*paths: Path) -> None:
+    """Bring files and folders to the disk: a link is dead by the time a power cut is over."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

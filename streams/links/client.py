@@ -1,0 +1,162 @@
+"""The HTTP client for links. It connects to public addresses only, and sends what the link says and nothing else."""
+
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Self
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+from streams.links import address
+from streams.links.address import AddressRules
+from streams.links.failure import Failure
+from streams.links.limits import KIB, FetchLimits
+
+READ_BYTES = 512 * KIB
+# Bytes are hashed and counted as they are on the wire, so nobody on the way shall change them.
+HEADERS = {"Accept-Encoding": "identity", "User-Agent": "metriport-streams"}
+
+
+class Client:
+    """Opens links. Use it as a context manager."""
+
+    def __init__(
+        self,
+        rules: AddressRules,
+        limits: FetchLimits,
+        *,
+        proxy: str | None = None,
+        resolver: AbstractResolver | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """With `proxy`, it is the proxy that connects, and its job to see that addresses are public."""
+        self._rules = rules
+        self._limits = limits
+        self._proxy = proxy
+        self._resolver = resolver
+        self._tls = tls
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    async def __aenter__(self) -> Self:
+        self._sessions = {trusted: self._session(trusted=trusted) for trusted in (False, True)}
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for session in self._sessions.values():
+            await session.close()
+
+    @asynccontextmanager
+    async def open(self, link: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Request `link` and give its answer; raise `Failure` for what goes wrong, never with the link in it."""
+        url = address.parse(link)
+        if url is None:
+            raise Failure("bad_link")
+        if not self._rules.allows(url):
+            raise Failure("address_refused")
+        trusted = self._rules.trusts(url)
+        request = self._sessions[trusted].get(url, proxy=None if trusted else self._proxy, allow_redirects=False)
+        with _translated():
+            response = await request
+        async with response:
+            yield response
+
+    def _session(self, *, trusted: bool) -> aiohttp.ClientSession:
+        guarded = not trusted and self._proxy is None
+        options: dict[str, Any] = {"limit": 0, "ttl_dns_cache": 10, "ssl": self._tls or True}
+        if guarded:
+            options |= {"resolver": PublicResolver(self._resolver or ThreadedResolver()), "socket_factory": _socket}
+        limits = self._limits
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(**options),
+            timeout=aiohttp.ClientTimeout(
+                total=limits.total_timeout_s,
+                sock_connect=limits.connect_timeout_s,
+                sock_read=limits.idle_timeout_s,
+            ),
+            headers=HEADERS,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            read_bufsize=READ_BYTES,
+            requote_redirect_url=False,
+            trust_env=False,
+        )
+
+
+async def blocks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Yield the body as it comes; raise `Failure` where it breaks off."""
+    while True:
+        with _translated():
+            block = await response.content.readany()
+        if not block:
+            return
+        yield block
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what goes wrong on the network into a `Failure` that quotes nothing."""
+    try:
+        yield
+    except aiohttp.ClientError as error:
+        raise _failure(error) from None
+    except TimeoutError:
+        raise Failure("timed_out") from None
+    except OSError:
+        raise Failure("unreachable") from None
+
+
+class AddressRefused(OSError):
+    """A name or a literal leads to an address that is not public."""
+
+
+class PublicResolver(AbstractResolver):
+    """Refuses a name as soon as one of its addresses is not public: such a name plays games."""
+
+    def __init__(self, resolver: AbstractResolver) -> None:
+        self._resolver = resolver
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of `host`."""
+        found = await self._resolver.resolve(host, port, family)
+        if not all(address.is_public(result["host"]) for result in found):
+            raise AddressRefused
+        return found
+
+    async def close(self) -> None:
+        """Close the resolver behind it."""
+        await self._resolver.close()
+
+
+def _socket(info: tuple[Any, ...]) -> socket.socket:
+    """Make the socket for one address; the last gate, which literals pass as well as names."""
+    family, kind, protocol, _, where = info
+    if not address.is_public(str(where[0])):
+        raise AddressRefused
+    return socket.socket(family, kind, protocol)
+
+
+def _failure(error: aiohttp.ClientError) -> Failure:
+    if isinstance(error, aiohttp.ClientConnectorError) and _is_refused(error):
+        return Failure("address_refused")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return Failure("certificate")
+    if isinstance(error, aiohttp.ServerTimeoutError):
+        return Failure("timed_out")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return Failure("truncated")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return Failure("bad_answer")  # not HTTP, or more of it than it declared
+    return Failure("unreachable")
+
+
+def _is_refused(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, AddressRefused) or isinstance(getattr(error, "os_error", None), AddressRefused):
+            return True
+        error = error.__cause__
+    return False

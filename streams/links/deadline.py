@@ -1,0 +1,39 @@
+"""Until when a link works: what the link itself says, else what Metriport documents."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl, urlsplit
+
+# The documented life of a link, for links that do not say.
+LIFE_S: Mapping[str, int] = {
+    "medical.consolidated-data": 180,
+    "medical.bulk-patient-create": 180,
+    "medical.document-bulk-download-urls": 600,
+    "patient.admit": 600,
+    "patient.transfer": 600,
+    "patient.discharge": 600,
+}
+LIFE_S_DEFAULT = 180
+EXPIRES_S_MAX = 7 * 24 * 60 * 60  # AWS signs for a week at most
+EXPIRES_DIGITS_MAX = 6
+
+
+def deadline(url: str, *, kind: str, when: datetime) -> datetime:
+    """Return the moment `url` stops working; `when` is when the delivery of type `kind` was sent."""
+    return signed_until(url) or when.astimezone(UTC) + timedelta(seconds=LIFE_S.get(kind, LIFE_S_DEFAULT))
+
+
+def signed_until(url: str) -> datetime | None:
+    """Return `X-Amz-Date` + `X-Amz-Expires`, or None where the link does not have both, well formed."""
+    try:
+        query = {name.lower(): value for name, value in parse_qsl(urlsplit(url).query)}
+        signed = datetime.strptime(query["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        return signed + timedelta(seconds=_expires_s(query["x-amz-expires"]))
+    except (KeyError, ValueError, OverflowError):
+        return None
+
+
+def _expires_s(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= EXPIRES_DIGITS_MAX):
+        raise ValueError
+    return min(int(text), EXPIRES_S_MAX)

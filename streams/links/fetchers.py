@@ -1,0 +1,152 @@
+"""The loop that fetches: starts what the schedule says, moves aside what hangs, hands on what has ended in order."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Protocol
+
+from streams.links import address, events
+from streams.links.departures import Departure, Departures
+from streams.links.fetch import Progress
+from streams.links.limits import FetchLimits
+from streams.links.link import Link, Outcome
+from streams.links.schedule import Schedule, Ticket
+
+TICK_S = 0.1
+
+
+class Fetch(Protocol):
+    """How one link is fetched."""
+
+    def __call__(self, link: Link, *, partition: int, progress: Progress) -> Awaitable[Outcome]:
+        """Return how it ended; raise only for what nobody foresaw."""
+
+
+class _Fetching:
+    """One link in the hands of the fetchers, and how its fetch is doing."""
+
+    def __init__(self, partition: int, link: Link) -> None:
+        self.partition = partition
+        self.link = link
+        self.listed_s = time.monotonic()
+        self.started_s = 0.0
+        self.bytes = 0
+        self.retries = False
+
+    def received(self, byte_count: int) -> None:
+        self.bytes += byte_count
+        events.RECEIVED(byte_count)
+
+    def failed(self) -> None:
+        self.retries = True
+        events.RETRIED()
+
+    def is_slow(self, now_s: float, limits: FetchLimits) -> bool:
+        passed_s = now_s - self.started_s
+        return self.retries or (passed_s >= limits.slow_after_s and self.bytes < passed_s * limits.slow_bytes_per_s)
+
+
+class Fetchers:
+    """Fetches whatever was added until stopped. `finished` is called, with the partition, when a link may leave."""
+
+    def __init__(self, fetch: Fetch, limits: FetchLimits, *, finished: Callable[[int, Departure], None]) -> None:
+        self._fetch = fetch
+        self._limits = limits
+        self._finished = finished
+        self._schedule = Schedule(limits)
+        self._departures = Departures(order_wait_s=limits.order_wait_s)
+        self._links: dict[str, _Fetching] = {}  # in the order they were added
+        self._leaving: dict[str, _Fetching] = {}  # ended, not left yet
+        self._fast: dict[str, _Fetching] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to fetch."""
+        self._loop = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End at once. What was not finished is forgotten here; the work list still has it."""
+        tasks = [*self._tasks.values(), *([self._loop] if self._loop else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tell()
+
+    def add(self, partition: int, links: Iterable[Link]) -> None:
+        """Take on links, in any order; one that was taken on before is left as it is."""
+        for link in links:
+            if link.id in self._links or link.id in self._leaving:
+                continue
+            self._links[link.id] = _Fetching(partition, link)
+            self._departures.list(link)
+            host = _host(link)
+            self._schedule.add(Ticket(link.deadline.timestamp(), link.order, link.id, host, link.key))
+            events.LISTED(kind=link.kind)
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            self._move_aside()
+            while ticket := self._schedule.next(time.time()):
+                self._begin(ticket.id)
+            for departure in self._departures.overdue(time.monotonic()):
+                events.OVERTAKEN()
+                self._leave(departure)
+            self._tell()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), TICK_S)
+
+    def _begin(self, id_: str) -> None:
+        fetching = self._links[id_]
+        fetching.started_s = time.monotonic()
+        self._fast[id_] = fetching
+        self._tasks[id_] = asyncio.create_task(self._work(fetching))
+
+    async def _work(self, fetching: _Fetching) -> None:
+        link = fetching.link
+        events.STARTED(_left_s(link), kind=link.kind)
+        try:
+            outcome = await self._fetch(link, partition=fetching.partition, progress=fetching)
+        except Exception as error:  # noqa: BLE001 - one link must not stop the others, and must not be lost
+            events.BROKEN(error=type(error).__name__)
+            outcome = Outcome("failed", "unprocessable")
+        events.ENDED(_left_s(link), kind=link.kind)
+        self._schedule.done(link.id)
+        self._fast.pop(link.id, None)
+        del self._tasks[link.id]
+        self._leaving[link.id] = self._links.pop(link.id)
+        for departure in self._departures.finish(link, outcome, time.monotonic()):
+            self._leave(departure)
+        self._wake.set()
+
+    def _leave(self, departure: Departure) -> None:
+        fetching = self._leaving.pop(departure.link.id)
+        reason = departure.outcome.reason or ""
+        tell = events.STORED if departure.outcome.outcome == "stored" else events.LOST
+        tell(kind=departure.link.kind, outcome=departure.outcome.outcome, reason=reason)
+        self._finished(fetching.partition, departure)
+
+    def _move_aside(self) -> None:
+        now_s = time.monotonic()
+        for id_, fetching in list(self._fast.items()):
+            if fetching.is_slow(now_s, self._limits) and self._schedule.slow(id_):
+                del self._fast[id_]
+
+    def _tell(self) -> None:
+        events.WAITING.set(self._schedule.waiting)
+        events.RUNNING.set(self._schedule.running)
+        oldest = next((each.listed_s for each in self._links.values() if not each.started_s), None)
+        events.OLDEST_WAITING_S.set(time.monotonic() - oldest if oldest is not None else 0.0)
+
+
+def _left_s(link: Link) -> float:
+    return link.deadline.timestamp() - time.time()
+
+
+def _host(link: Link) -> str:
+    url = address.parse(link.urls[0]) if link.urls else None
+    return url.authority if url else ""

@@ -1,0 +1,149 @@
+"""The work list as state: a record's links are written into the table, fetched from there, and leave it when settled.
+
+Reading never waits for fetching, so a link that hangs delays nobody. After a crash or a rebalance the partition's new
+owner goes on with what is listed.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Protocol
+
+from msgspec import structs
+
+from models import headers
+from streams.engine.job import Output, Poison, Record, State
+from streams.links import link as link_codec
+from streams.links import worklist
+from streams.links.blobs import Blobs
+from streams.links.bulk_rows import BulkRows
+from streams.links.departures import Departure
+from streams.links.fetch import Fetcher
+from streams.links.fetchers import Fetchers
+from streams.links.limits import FetchLimits
+from streams.links.link import STATE_PREFIX, Link, state_key
+from streams.links.outputs import Outputs
+from streams.links.settling import Settling
+from streams.links.worklist import Source
+
+
+class Engine(Protocol):
+    """What this job needs of its engine."""
+
+    async def settle(self, partition: int, outputs: Any, changes: Any) -> bool: ...  # noqa: ANN401, D102
+    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]: ...  # noqa: D102
+
+
+Open = Callable[[AsyncExitStack], Awaitable[tuple[Fetcher, Blobs]]]
+
+
+class LinksJob:
+    """Lists links, and fetches what is listed while its partitions are ours."""
+
+    def __init__(self, prefix: str, limits: FetchLimits, open_: Open) -> None:
+        """`open_` opens the client and the store when the first partitions come, in the running loop."""
+        self._prefix = prefix
+        self._limits = limits
+        self._open = open_
+        self._records = Outputs(prefix)
+        self._engine: Engine | None = None
+        self._term: _Term | None = None
+        self.outputs = self._records.topics
+        self.quarantine = self._records.quarantine
+
+    # --- what the engine asks of a job -----------------------------------------------------------------------------
+
+    def decode(self, record: Record) -> list[Link]:
+        """Return the links in a record."""
+        kind = record.topic.removeprefix(self._prefix)
+        try:
+            return worklist.links(kind, record.value or b"", _source(record))
+        except worklist.UnknownShape:
+            raise Poison("unknown_shape") from None
+
+    def keys(self, _links: list[Link]) -> tuple[bytes, ...]:
+        """Return nothing: listing a link does not depend on what is listed."""
+        return ()
+
+    def apply(self, links: list[Link], state: State) -> tuple[Output, ...]:
+        """List the links."""
+        for link in links:
+            state.put(state_key(link), link_codec.encode(link))
+        return ()
+
+    # --- what it does beside that ----------------------------------------------------------------------------------
+
+    def bound(self, engine: Engine) -> None:
+        """Take the engine, before anything else."""
+        self._engine = engine
+
+    async def assigned(self, partitions: frozenset[int]) -> None:
+        """Go on with what is listed."""
+        assert self._engine is not None, "the engine is bound first"
+        self._term = term = _Term(self._engine, self._records, self._limits)
+        await term.begin(partitions, self._open)
+
+    async def revoked(self) -> None:
+        """Stop fetching; what is listed stays listed."""
+        if self._term is not None:
+            term, self._term = self._term, None
+            await term.end()
+
+    def written(self, partition: int, changes: Mapping[bytes, bytes | None]) -> None:
+        """Fetch what was listed just now."""
+        if self._term is not None:
+            self._term.take_on(partition, changes)
+
+
+class _Term:
+    """Everything that runs from one assignment to its end."""
+
+    def __init__(self, engine: Engine, records: Outputs, limits: FetchLimits) -> None:
+        self._engine = engine
+        self._records = records
+        self._limits = limits
+        self._stack = AsyncExitStack()
+        self._settling = Settling(engine.settle, records)
+        self._rows: BulkRows | None = None
+        self._fetchers: Fetchers | None = None
+
+    async def begin(self, partitions: frozenset[int], open_: Open) -> None:
+        fetcher, blobs = await open_(self._stack)
+        self._rows = BulkRows(self._engine.settle, self._records, blobs)
+        self._fetchers = Fetchers(fetcher.fetch, self._limits, finished=self._finished)
+        await asyncio.gather(*(blobs.sweep(partition) for partition in partitions))
+        for partition in sorted(partitions):
+            self.take_on(partition, dict(self._engine.scan(partition, STATE_PREFIX)))
+        self._fetchers.start()
+
+    async def end(self) -> None:
+        if self._fetchers:
+            await self._fetchers.stop()
+        await self._settling.stop()
+        if self._rows:
+            await self._rows.stop()
+        await self._stack.aclose()
+
+    def take_on(self, partition: int, listed: Mapping[bytes, bytes | None]) -> None:
+        assert self._fetchers is not None, "a term begins before it takes on links"
+        assert self._rows is not None, "a term begins before it takes on links"
+        links = [link_codec.decode(value) for key, value in listed.items() if key.startswith(STATE_PREFIX) and value]
+        for link in links:
+            if link.fetched:
+                self._rows.put(partition, link)
+        self._fetchers.add(partition, [link for link in links if not link.fetched])
+
+    def _finished(self, partition: int, departure: Departure) -> None:
+        link, outcome = departure
+        if link.kind == "bulk-result" and outcome.outcome == "stored" and self._rows:
+            self._rows.put(partition, structs.replace(link, fetched=outcome.facts))
+        else:
+            self._settling.put(partition, departure)
+
+
+def _source(record: Record) -> Source:
+    """Return what Kafka says of a record; its order is its place in `webhooks`, the same for all types of a patient."""
+    ce_id = headers.value(record.headers, headers.CE_ID) or f"{record.topic}/{record.partition}/{record.offset}"
+    place = (headers.value(record.headers, headers.SOURCE) or "").split("/")
+    order = int(place[-2]) if len(place) > 1 and place[-2].isdecimal() else record.offset
+    return Source(f"{record.topic}/{record.partition}/{record.offset}", ce_id, order, record.timestamp)

@@ -1,0 +1,42 @@
+"""Every limit on fetching, each with its unit in its name."""
+
+from dataclasses import dataclass
+
+KIB = 2**10
+MIB = 2**20
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """What one worker may spend on links, together and each."""
+
+    concurrency: int = 64
+    concurrency_per_host: int = 32
+    concurrency_per_patient: int = 8
+
+    # A fetch that makes too little progress leaves its place to others and goes on beside them.
+    slow_after_s: float = 0.5
+    slow_bytes_per_s: int = 50_000
+    slow_concurrency: int = 512
+    slow_concurrency_per_host: int = 384
+
+    connect_timeout_s: float = 5.0
+    idle_timeout_s: float = 15.0
+    total_timeout_s: float = 900.0
+    rate_after_s: float = 30.0
+    rate_bytes_per_s_min: int = KIB
+
+    bytes_max: int = 2 * GIB
+    inflated_bytes_max: int = 4 * GIB
+    # Small bodies may be as repetitive as they like: the ratio counts only above `inflate_ratio_after_bytes`.
+    inflate_ratio_max: int = 200
+    inflate_ratio_after_bytes: int = GIB
+
+    # For answers that another attempt seldom changes (403, 404, truncated); outages are retried until the deadline.
+    attempts_max: int = 4
+    retry_wait_s: float = 0.5
+    retry_wait_s_max: float = 15.0
+
+    # How long a finished bundle waits for an older one of the same patient that is still being fetched.
+    order_wait_s: float = 30.0

@@ -1,0 +1,163 @@
+"""What a delivery asks to be fetched. Pure: one normalized record in, its links out."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from models import records, topics
+from streams.links import content
+from streams.links.deadline import deadline
+from streams.links.link import Link, Settled
+
+GZIP = "application/gzip"
+FORMATS = {"application/json": "json", GZIP: "json", "application/pdf": "pdf", "text/html": "html"}
+
+
+class Source(NamedTuple):
+    """What Kafka says about a record: its position, its id, its place among its partition's deliveries, its time."""
+
+    position: str
+    ce_id: str
+    order: int
+    timestamp_ms: int
+
+
+class UnknownShape(Exception):
+    """The record is not what its topic promises."""
+
+
+class _Found(NamedTuple):
+    kind: Any
+    urls: tuple[str, ...]
+    expects: content.Kind
+    record: dict[str, Any]
+    settled: Settled | None = None
+
+
+def links(kind: str, value: bytes, source: Source) -> list[Link]:
+    """Return the links in a normalized record of the delivery type `kind`, the most urgent kinds being the caller's.
+
+    Raise `UnknownShape` if the record is not of that type.
+    """
+    model, find = _READERS[kind]
+    try:
+        delivery: Any = model.model_validate_json(value)
+    except ValidationError:
+        raise UnknownShape from None
+    common = {name: field for name, field in delivery.model_dump(by_alias=True).items() if name in _COMMON_ALIASES}
+    key = delivery.request_id if kind == topics.BULK_PATIENT_CREATE else delivery.patient_id
+    sent = (
+        _moment(delivery.when)
+        or _moment(delivery.received_at)
+        or datetime.fromtimestamp(source.timestamp_ms / 1000, UTC)
+    )
+    return [
+        Link(
+            id=f"{source.ce_id}/{found.kind}/{index}",
+            kind=found.kind,
+            urls=found.urls,
+            key=key or "",
+            source=source.position,
+            index=index,
+            order=source.order,
+            timestamp_ms=source.timestamp_ms,
+            deadline=deadline(found.urls[0] if found.urls else "", kind=kind, when=sent),
+            expects=found.expects,
+            record=common | found.record,
+            settled=found.settled,
+        )
+        for index, found in enumerate(find(delivery))
+    ]
+
+
+def _documents(delivery: records.DocumentBulkDownloadUrls) -> Iterator[_Found]:
+    for entry in delivery.documents or ():
+        yield _Found(
+            "document",
+            _urls(entry.url),
+            content.declared(entry.mime_type),
+            {"documentId": entry.id, "fileName": entry.file_name, "mimeType": entry.mime_type},
+            None if entry.url else Settled("failed", "no_link"),
+        )
+
+
+def _consolidated(delivery: records.ConsolidatedData) -> Iterator[_Found]:
+    """One bundle per format that is offered; a failed or empty query is a bundle record too, without a link."""
+    filters = delivery.filters
+    facts = {
+        "kind": "consolidated",
+        "filters": filters.model_dump(by_alias=True) if filters else None,
+        "complete": filters is not None and not (filters.resources or filters.date_from or filters.date_to),
+    }
+    asked = filters.conversion_type if filters and filters.conversion_type in FORMATS.values() else "json"
+    if delivery.status == "failed":
+        yield _Found("bundle", (), "unknown", facts | {"format": asked}, Settled("failed", "query_failed"))
+        return
+    offered = _offered(delivery.bundle or {})
+    for name, urls in offered.items():
+        expects: Any = name
+        yield _Found("bundle", urls, expects, facts | {"format": name})
+    if not offered:
+        empty = isinstance(delivery.bundle, dict) and not delivery.bundle.get("entry")
+        settled = Settled("stored") if empty else Settled("failed", "no_link")
+        yield _Found("bundle", (), "unknown", facts | {"format": asked}, settled)
+
+
+def _offered(bundle: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the links by format, gzip before plain: smaller, and so sooner here. Found by type, not by place."""
+    attachments = [
+        content.get("attachment")
+        for entry in _objects(bundle.get("entry"))
+        for content in _objects(_object(entry.get("resource")).get("content"))
+    ]
+    found: dict[str, list[str]] = {}
+    for attachment in sorted(map(_object, attachments), key=lambda item: item.get("contentType") != GZIP):
+        kind, url = attachment.get("contentType"), attachment.get("url")
+        if isinstance(url, str) and url and isinstance(kind, str) and kind in FORMATS:
+            found.setdefault(FORMATS[kind], []).append(url)
+    return {name: tuple(urls) for name, urls in found.items()}
+
+
+def _encounter(delivery: records.PatientAdt) -> Iterator[_Found]:
+    facts = {"kind": "encounter", "format": "json", "filters": None, "complete": True}
+    settled = None if delivery.url else Settled("failed", "no_link")
+    yield _Found("bundle", _urls(delivery.url), "json", facts, settled)
+
+
+def _bulk_result(delivery: records.BulkPatientCreate) -> Iterator[_Found]:
+    if delivery.result:
+        yield _Found("bulk-result", _urls(delivery.result), "text", {})
+
+
+def _urls(url: str | None) -> tuple[str, ...]:
+    return (url,) if url else ()
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+_COMMON_ALIASES = frozenset(field.alias or name for name, field in records.Common.model_fields.items())
+_READERS: dict[str, tuple[type[BaseModel], Callable[[Any], Iterator[_Found]]]] = {
+    "medical.consolidated-data": (records.ConsolidatedData, _consolidated),
+    "medical.document-bulk-download-urls": (records.DocumentBulkDownloadUrls, _documents),
+    topics.BULK_PATIENT_CREATE: (records.BulkPatientCreate, _bulk_result),
+    "patient.admit": (records.PatientAdt, _encounter),
+    "patient.transfer": (records.PatientAdt, _encounter),
+    "patient.discharge": (records.PatientAdt, _encounter),
+}
+TOPICS = tuple(_READERS)

@@ -1,0 +1,124 @@
+"""Links whose servers behave: what is in the store is what was sent."""
+
+import gzip
+import hashlib
+import os
+from base64 import b64encode
+
+import pytest
+
+from tests.links.misbehaving import good
+
+JSON = b'{"resourceType":"Bundle","entry":[]}'
+
+
+def sha256(body):
+    return hashlib.sha256(body).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("expects", "body"),
+    [
+        pytest.param("json", JSON, id="json"),
+        pytest.param("json", b"\xef\xbb\xbf \n" + JSON, id="json-with-bom"),
+        pytest.param("xml", b'<?xml version="1.0"?><ClinicalDocument/>', id="xml"),
+        pytest.param("pdf", b"%PDF-1.7\n" + os.urandom(50_000), id="pdf"),
+        pytest.param("html", b"<!DOCTYPE html><html></html>", id="html"),
+        pytest.param("unknown", os.urandom(3_000_000), id="octet-stream"),
+        pytest.param("unknown", b"", id="empty"),
+        pytest.param("unknown", b"\x1f", id="one-byte"),
+        pytest.param("gzip", gzip.compress(JSON), id="gzip-document"),
+        pytest.param("unknown", b"\x1f\x8bnot gzip at all", id="looks-like-gzip"),
+    ],
+)
+async def test_a_document_is_stored_byte_for_byte(server, fetch, link, stored, expects, body):
+    url = server.on("/document", good(body, ETag='"e-1"', Last_Modified="Thu, 30 Oct 2025 12:00:00 GMT"))
+
+    outcome = await fetch(link(url, expects=expects))
+
+    assert outcome.outcome == "stored"
+    assert outcome.facts.sha256 == sha256(body)
+    assert outcome.facts.bytes == len(body)
+    assert (outcome.facts.etag, outcome.facts.last_modified) == ('"e-1"', "Thu, 30 Oct 2025 12:00:00 GMT")
+    assert stored() == {outcome.facts.blob: body}
+    assert sha256(body) in outcome.facts.blob
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(good(gzip.compress(JSON), Content_Encoding="gzip"), id="as-s3-sends-it"),
+        pytest.param(good(gzip.compress(JSON), Content_Type="application/gzip"), id="gzip-without-encoding"),
+        pytest.param(good(JSON, Content_Encoding="gzip"), id="inflated-on-the-way"),
+        pytest.param(good(JSON, Content_Type="application/octet-stream"), id="plain-octet-stream"),
+        pytest.param(good(gzip.compress(JSON[:9]) + gzip.compress(JSON[9:])), id="two-members"),
+    ],
+)
+async def test_a_bundle_is_stored_inflated_however_it_travels(server, fetch, link, stored, answer):
+    url = server.on("/MR.json.gz", answer)
+
+    outcome = await fetch(link(url, kind="bundle", expects="json"))
+
+    assert stored() == {outcome.facts.blob: JSON}
+    assert outcome.facts.sha256 == sha256(JSON)
+
+
+async def test_a_document_that_only_travelled_as_gzip_is_stored_inflated(server, fetch, link, stored):
+    url = server.on("/doc.pdf", good(gzip.compress(b"%PDF-1.7"), Content_Encoding="gzip"))
+
+    outcome = await fetch(link(url, expects="pdf"))
+
+    assert stored() == {outcome.facts.blob: b"%PDF-1.7"}
+
+
+async def test_the_same_content_twice_is_one_blob(server, fetch, link, stored):
+    first = await fetch(link(server.on("/a", good(JSON))))
+
+    second = await fetch(link(server.on("/b", good(JSON))))
+
+    assert first.facts.blob == second.facts.blob
+    assert stored() == {first.facts.blob: JSON}
+
+
+@pytest.mark.parametrize("path", ["/a%2Fb/c%20d/%C3%A9.xml", "/a/b%2520c.xml", "/%7Eann/(1)'.xml"])
+async def test_a_link_is_requested_as_it_is_written(server, fetch, link, path):
+    url = server.on(path, good(JSON))
+
+    outcome = await fetch(link(url))
+
+    assert outcome.outcome == "stored"
+    assert server.asked == [path]
+
+
+async def test_a_link_with_spaces_and_letters_beyond_ascii_is_requested_encoded(server, fetch, link):
+    server.on("/a/%C3%A9%20b.xml", good(JSON))
+
+    outcome = await fetch(link(f"{server.origin}/a/é b.xml"))
+
+    assert outcome.outcome == "stored"
+
+
+async def test_a_broken_gzip_copy_is_replaced_by_the_plain_one(server, fetch, link, stored):
+    broken = server.on("/MR.json.gz", good(gzip.compress(JSON)[:-9]))
+    plain = server.on("/MR.json", good(JSON))
+
+    outcome = await fetch(link(broken, plain, kind="bundle", expects="json"))
+
+    assert stored() == {outcome.facts.blob: JSON}
+
+
+async def test_a_declared_hash_that_matches_is_no_obstacle(server, fetch, link):
+    digest = b64encode(hashlib.sha256(JSON).digest()).decode()
+    url = server.on("/a", good(JSON, x_amz_checksum_sha256=digest))
+
+    outcome = await fetch(link(url))
+
+    assert outcome.outcome == "stored"
+
+
+async def test_the_hash_of_a_multipart_object_is_not_held_against_it(server, fetch, link):
+    url = server.on("/a", good(JSON, x_amz_checksum_sha256="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=-2"))
+
+    outcome = await fetch(link(url))
+
+    assert outcome.outcome == "stored"

@@ -1,0 +1,57 @@
+"""The local link server and the links stage: the samples, as the demo and `trigger --links` send them."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cli import linkserver, sampling
+from models import samples
+from streams.deliveries.normalize import normalize
+from streams.links import outcome, worklist
+from streams.links.address import AddressRules
+from streams.links.worklist import Source
+
+
+def links_of(name, origin, *, now):
+    delivery = sampling.served_by(sampling.fresh(samples.load(name), now=now), origin)
+    normalized = normalize(delivery, index=0, received_at=None)
+    return worklist.links(normalized.topic, normalized.value, Source("t/0/0", "m/0", 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("medical.consolidated-data", "MR.json"),
+        ("medical.consolidated-data.pdf", "MR.pdf"),
+        ("medical.document-bulk-download-urls", "doc.xml"),
+        ("medical.bulk-patient-create", "result.csv"),
+        ("patient.admit", "encounter.hl7.json"),
+    ],
+)
+async def test_the_links_of_a_fresh_sample_lead_to_its_content(fetch, name, content):
+    async with linkserver.serving() as origin:
+        (link,) = links_of(name, origin, now=datetime.now(UTC))
+
+        ended = await fetch(link, rules=AddressRules((), (origin,)))
+
+    assert ended.outcome == "stored"
+    assert ended.facts.bytes == len(linkserver.find(content).body)
+    assert ended.facts.etag
+
+
+async def test_the_links_of_an_old_sample_are_expired(fetch):
+    async with linkserver.serving() as origin:
+        (link,) = links_of("patient.admit", origin, now=datetime.now(UTC) - timedelta(hours=1))
+
+        ended = await fetch(link, rules=AddressRules((), (origin,)))
+
+    assert (ended.outcome, ended.reason) == ("expired", "forbidden")
+    assert json.loads(outcome.record(link, ended))["requestId"] == link.record["requestId"]
+
+
+def test_what_is_served_is_about_the_patient_asked_for():
+    body = linkserver.find("MR.json", patient_id="p-9").body
+
+    assert b'"Patient/p-9"' in body
+    assert linkserver.SAMPLE_PATIENT_ID.encode() not in body

@@ -1,0 +1,252 @@
+"""Links whose servers misbehave: each ends as stated, within its limits, and leaves nothing half-written."""
+
+import gzip
+import socket
+import ssl
+import subprocess
+import time
+from base64 import b64encode
+
+import pytest
+from aiohttp.abc import AbstractResolver
+
+from streams.links.address import AddressRules
+from streams.links.limits import MIB
+from tests.links.misbehaving import drip, endless, good, hang, misbehaving, reset
+
+JSON = b'{"resourceType":"Bundle"}'
+XML_EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+
+
+class Names(AbstractResolver):
+    """Resolves every name to what the test says."""
+
+    def __init__(self, *addresses):
+        self.addresses = addresses
+
+    async def resolve(self, host, port=0, family=socket.AF_INET):
+        return [
+            {"hostname": host, "host": address, "port": port, "family": family, "proto": 0, "flags": 0}
+            for address in self.addresses
+        ]
+
+    async def close(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        pytest.param(good(XML_EXPIRED, status=403), "forbidden", id="403"),
+        pytest.param(good(b"", status=404), "not_found", id="404"),
+    ],
+)
+@pytest.mark.parametrize(("left_s", "outcome"), [(60, "failed"), (-1, "expired")], ids=["alive", "dead"])
+async def test_a_refused_link_is_expired_once_its_deadline_has_passed(
+    server, fetch, link, stored, answer, reason, left_s, outcome
+):
+    ended = await fetch(link(server.on("/a", answer), left_s=left_s))
+
+    said_so = reason == "forbidden"  # S3 says itself that the link is dead, whatever our clock says
+    assert (ended.outcome, ended.reason) == ("expired" if said_so else outcome, reason)
+    assert stored() == {}
+
+
+async def test_a_dead_link_is_asked_for_once(server, fetch, link):
+    await fetch(link(server.on("/a", good(b"", status=403)), left_s=-1))
+
+    assert server.asked == ["/a"]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(good(b"", status=500), id="500"),
+        pytest.param(good(b"", status=503), id="503"),
+        pytest.param(good(b"", status=429), id="429"),
+        pytest.param(good(b"", status=404), id="404"),
+        pytest.param(reset(), id="reset"),
+        pytest.param(hang(), id="hang"),
+        pytest.param(good(JSON, declared=1000), id="truncated"),
+        pytest.param(good(JSON, Content_MD5=b64encode(b"0" * 16).decode()), id="wrong-hash"),
+    ],
+)
+async def test_what_passes_is_tried_again(server, fetch, link, stored, first):
+    url = server.on("/a", first, good(JSON))
+
+    ended = await fetch(link(url))
+
+    assert stored() == {ended.facts.blob: JSON}
+    assert server.asked == ["/a", "/a"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        pytest.param(good(b"", status=500), "server_error", id="500"),
+        pytest.param(hang(), "timed_out", id="hang"),
+        pytest.param(reset(), "unreachable", id="reset"),
+    ],
+)
+async def test_an_outage_is_retried_until_the_deadline(server, fetch, link, answer, reason):
+    begun = time.monotonic()
+
+    ended = await fetch(link(server.on("/a", answer), left_s=0.8))
+
+    assert (ended.outcome, ended.reason) == ("failed", reason)
+    assert len(server.asked) > 2
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        pytest.param(good(b"", status=302, Location="http://127.0.0.1:1/"), "redirected", id="to-loopback"),
+        pytest.param(good(b"", status=307, Location="http://169.254.169.254/"), "redirected", id="to-metadata"),
+        pytest.param(good(b"", status=410), "gone", id="410"),
+        pytest.param(good(b"", status=400), "refused", id="400"),
+        pytest.param(good(JSON, declared=9 * MIB), "too_large", id="declared-too-large"),
+        pytest.param(endless(b"x" * MIB), "too_large", id="endless"),
+        pytest.param(good(gzip.compress(bytes(15 * MIB)), Content_Encoding="gzip"), "too_inflated", id="bomb"),
+        pytest.param(good(gzip.compress(gzip.compress(bytes(900 * MIB)))), "wrong_content", id="gzip-in-gzip"),
+        pytest.param(good(JSON, Content_Encoding="br"), "wrong_encoding", id="brotli"),
+        pytest.param(drip(), "too_slow", id="drip"),
+    ],
+)
+async def test_what_does_not_pass_ends_within_its_limits(server, fetch, link, reason, answer):
+    begun = time.monotonic()
+
+    ended = await fetch(link(server.on("/a", answer), kind="bundle", expects="json"))
+
+    assert (ended.outcome, ended.reason) == ("failed", reason)
+    assert time.monotonic() - begun < 5
+    assert set(server.asked) == {"/a"}
+
+
+async def test_a_failed_attempt_leaves_nothing_behind(server, fetch, link, stored):
+    await fetch(link(server.on("/a", endless(b"x" * MIB))), bytes_max=3 * MIB)
+
+    assert {key for key in stored() if not key.startswith("rejected/")} == set()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "kept"),
+    [
+        pytest.param(good(b"<html>Sorry</html>"), "wrong_content", b"<html>Sorry</html>", id="wrong-content"),
+        pytest.param(good(b"%PDF-1.7 cut", declared=1000), "truncated", b"%PDF-1.7 cut", id="truncated"),
+        pytest.param(
+            good(b"%PDF-1.7", Content_MD5=b64encode(b"0" * 16).decode()), "wrong_hash", b"%PDF-1.7", id="wrong-hash"
+        ),
+    ],
+)
+async def test_bytes_that_are_not_what_they_should_be_are_kept_aside(server, fetch, link, stored, answer, reason, kept):
+    ended = await fetch(link(server.on("/a", answer), expects="pdf"))
+
+    assert (ended.outcome, ended.reason) == ("failed", reason)
+    assert stored() == {ended.facts.blob: kept}
+    assert ended.facts.blob.startswith("rejected/")
+
+
+async def test_an_answer_longer_than_it_declares_is_not_taken_for_whole(server, fetch, link, stored):
+    ended = await fetch(link(server.on("/a", good(b'{"a":1}{"b":2}', declared=7))))
+
+    assert (ended.outcome, ended.reason) == ("failed", "bad_answer")
+    assert stored() == {}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://bucket.amazonaws.com/a",
+        "https://127.0.0.1/a",
+        "https://[::1]/a",
+        "https://169.254.169.254/latest/meta-data",
+        "https://notamazonaws.com/a",
+        "https://amazonaws.com.evil.example/a",
+        "https://user:secret@bucket.amazonaws.com/a",
+        "https://bucket.amazonaws.com@evil.example/a",
+        "https://2130706433/a",
+        "https://[64:ff9b::7f00:1]/a",
+        "ftp://bucket.amazonaws.com/a",
+    ],
+)
+async def test_a_link_outside_the_rules_is_refused_without_a_request(fetch, link, url):
+    ended = await fetch(link(url), rules=AddressRules(("amazonaws.com",)))
+
+    assert (ended.outcome, ended.reason) == ("failed", "address_refused")
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        pytest.param(["127.0.0.1"], id="loopback"),
+        pytest.param(["10.0.0.1"], id="private"),
+        pytest.param(["169.254.169.254"], id="metadata"),
+        pytest.param(["::ffff:127.0.0.1"], id="mapped"),
+        pytest.param(["64:ff9b::7f00:1"], id="nat64"),
+        pytest.param(["52.92.0.1", "127.0.0.1"], id="one-of-two"),
+    ],
+)
+async def test_a_name_that_leads_inside_is_refused(fetch, link, addresses):
+    url = "https://bucket.s3.amazonaws.com/a"
+
+    ended = await fetch(link(url), rules=AddressRules(("amazonaws.com",)), resolver=Names(*addresses))
+
+    assert (ended.outcome, ended.reason) == ("failed", "address_refused")
+
+
+async def test_a_literal_that_leads_inside_is_refused_even_if_its_host_is_allowed(server, fetch, link):
+    url = server.on("/a", good(JSON)).replace("http://", "https://")
+
+    ended = await fetch(link(url), rules=AddressRules(("127.0.0.1",)))
+
+    assert (ended.outcome, ended.reason) == ("failed", "address_refused")
+    assert server.asked == []
+
+
+async def test_trust_in_one_origin_is_no_trust_in_its_neighbour(server, fetch, link):
+    async with misbehaving() as other:
+        ended = await fetch(link(other.on("/a", good(JSON))), rules=AddressRules((), (server.origin,)))
+
+        assert (ended.outcome, ended.reason) == ("failed", "address_refused")
+        assert other.asked == []
+
+
+async def test_a_proxy_of_the_environment_is_not_used(server, fetch, link, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+
+    ended = await fetch(link(server.on("/a", good(JSON))))
+
+    assert ended.outcome == "stored"
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """A certificate nobody vouches for."""
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out cert.pem",
+        cwd=folder,
+        shell=True,
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+async def test_a_certificate_that_is_not_valid_ends_the_fetch(fetch, link, certificate):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    async with misbehaving(tls) as server:
+        ended = await fetch(link(server.on("/a", good(JSON))), rules=AddressRules((), (server.origin,)))
+
+    assert (ended.outcome, ended.reason) == ("failed", "certificate")
+
+
+async def test_no_failure_quotes_the_link(server, fetch, link, caplog):
+    caplog.set_level("DEBUG")
+    for answer in (good(b"", status=500), reset(), hang(), good(b"", status=403)):
+        await fetch(link(server.on("/secret", answer), left_s=0.2))
+
+    assert "00ff" not in caplog.text
+    assert "/secret" not in caplog.text

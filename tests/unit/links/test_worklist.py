@@ -1,0 +1,184 @@
+"""What a delivery asks to be fetched, and what becomes of it."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from models import samples
+from streams.deliveries.normalize import normalize
+from streams.links import link as codec
+from streams.links import outcome, worklist
+from streams.links.link import Facts, Outcome
+from streams.links.worklist import Source
+
+SOURCE = Source("metriport.x/3/17", "m-1/0", 42, 1_761_825_600_000)
+AT = datetime(2025, 10, 30, 12, 13, tzinfo=UTC)
+FACTS = Facts(12, "ab" * 32, "sha256/ab/abab", '"e"', "Thu, 30 Oct 2025 12:00:00 GMT")
+STORED = Outcome("stored", facts=FACTS, at=AT)
+
+
+def listed(delivery):
+    normalized = normalize(delivery, index=0, received_at="2025-10-30T12:00:01.000Z")
+    return worklist.links(normalized.topic, normalized.value, SOURCE)
+
+
+def consolidated(name="medical.consolidated-data", **changes):
+    delivery = samples.load(name)
+    delivery["patients"][0] |= changes
+    return delivery
+
+
+def record(link, ended):
+    return json.loads(outcome.record(link, ended))
+
+
+def test_of_a_consolidated_pair_the_gzip_copy_is_fetched_first():
+    (link,) = listed(samples.load("medical.consolidated-data"))
+
+    assert [url.partition("?")[0].rpartition("/")[2] for url in link.urls] == ["MR.json.gz", "MR.json"]
+    assert (link.kind, link.expects, link.order) == ("bundle", "json", 42)
+    assert link.deadline == datetime(2025, 10, 30, 12, 15, 32, tzinfo=UTC)
+
+
+def test_the_gzip_copy_is_found_by_its_type_and_not_by_its_place():
+    delivery = samples.load("medical.consolidated-data")
+    delivery["patients"][0]["bundle"]["entry"][0]["resource"]["content"].reverse()
+
+    assert listed(delivery) == listed(samples.load("medical.consolidated-data"))
+
+
+def test_a_bundle_record_says_what_was_asked_for_and_what_came():
+    (link,) = listed(samples.load("medical.consolidated-data"))
+
+    fields = record(link, STORED)
+
+    assert fields["kind"] == "consolidated"
+    assert fields["format"] == "json"
+    assert fields["complete"] is False
+    assert fields["filters"]["resources"] == ["Encounter", "Observation"]
+    assert (fields["bytes"], fields["sha256"], fields["blob"]) == (FACTS.bytes, FACTS.sha256, FACTS.blob)
+    assert (fields["etag"], fields["lastModified"]) == (FACTS.etag, FACTS.last_modified)
+    assert fields["deadline"] == "2025-10-30T12:15:32.000Z"
+    assert fields["fetchedAt"] == "2025-10-30T12:13:00.000Z"
+    assert (fields["outcome"], fields["reason"]) == ("stored", None)
+    assert fields["patientId"] == delivery_patient()
+    assert fields["metadata"] == {"tenant": "clinic-7"}
+
+
+def delivery_patient():
+    return samples.load("medical.consolidated-data")["patients"][0]["patientId"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "complete"),
+    [
+        ({"resources": "", "dateFrom": "", "dateTo": "", "conversionType": "json"}, True),
+        ({"resources": "", "dateFrom": "2025-01-01", "conversionType": "json"}, False),
+        ({"resources": "Encounter"}, False),
+    ],
+)
+def test_a_bundle_is_complete_only_without_filters(filters, complete):
+    (link,) = listed(consolidated(filters=filters))
+
+    assert record(link, STORED)["complete"] is complete
+
+
+def test_a_pdf_is_one_link_of_its_format():
+    (link,) = listed(samples.load("medical.consolidated-data.pdf"))
+
+    assert (link.expects, record(link, STORED)["format"], len(link.urls)) == ("pdf", "pdf", 1)
+
+
+def test_an_empty_result_is_stored_with_no_bytes_and_no_blob():
+    (link,) = listed(samples.load("medical.consolidated-data.empty"))
+
+    fields = record(link, Outcome(link.settled.outcome, link.settled.reason, at=AT))
+
+    assert link.urls == ()
+    assert (fields["outcome"], fields["bytes"], fields["blob"], fields["deadline"]) == ("stored", 0, None, None)
+
+
+def test_a_failed_query_is_a_failed_bundle():
+    (link,) = listed(samples.load("medical.consolidated-data.failed"))
+
+    assert (link.settled.outcome, link.settled.reason) == ("failed", "query_failed")
+
+
+@pytest.mark.parametrize(
+    "bundle",
+    [
+        None,
+        {"entry": [{"resource": {}}]},
+        {
+            "entry": [
+                None,
+                5,
+                {"resource": {"content": [{"attachment": {"url": "https://x", "contentType": "image/png"}}]}},
+            ]
+        },
+        {"entry": [{"resource": {"content": [{"attachment": {"url": 5, "contentType": "application/json"}}]}}]},
+    ],
+)
+def test_a_completed_query_without_a_link_is_a_failed_bundle(bundle):
+    (link,) = listed(consolidated(bundle=bundle))
+
+    assert (link.settled.outcome, link.settled.reason) == ("failed", "no_link")
+
+
+@pytest.mark.parametrize("kind", ["patient.admit", "patient.transfer", "patient.discharge"])
+def test_an_encounter_is_one_json_bundle(kind):
+    (link,) = listed(samples.load(kind))
+
+    fields = record(link, STORED)
+    assert (link.kind, link.expects) == ("bundle", "json")
+    assert (fields["kind"], fields["type"]) == ("encounter", kind)
+
+
+def test_each_document_is_a_link_with_its_name_and_type():
+    delivery = samples.load("medical.document-bulk-download-urls")
+    document = delivery["patients"][0]["documents"][0]
+    delivery["patients"][0]["documents"] = [document, document | {"id": "d-2", "url": None, "mimeType": None}]
+
+    first, second = listed(delivery)
+
+    fields = record(first, STORED)
+    assert (fields["documentId"], fields["fileName"]) == (document["id"], document["fileName"])
+    assert (first.expects, second.expects) == ("xml", "unknown")
+    assert (second.settled.outcome, second.settled.reason) == ("failed", "no_link")
+    assert (first.id, second.id) == ("m-1/0/document/0", "m-1/0/document/1")
+
+
+def test_a_bulk_result_is_a_link_and_progress_is_none():
+    (link,) = listed(samples.load("medical.bulk-patient-create"))
+
+    assert (link.kind, link.key) == ("bulk-result", samples.load("medical.bulk-patient-create")["meta"]["requestId"])
+    assert listed(samples.load("medical.bulk-patient-create.processing")) == []
+
+
+def test_a_link_without_a_readable_time_lives_from_when_it_was_received():
+    delivery = samples.load("patient.admit")
+    delivery["meta"]["when"] = "yesterday"
+    delivery["payload"]["url"] = "https://b.s3.amazonaws.com/k"
+
+    (link,) = listed(delivery)
+
+    assert link.deadline == datetime(2025, 10, 30, 12, 10, 1, tzinfo=UTC)
+
+
+def test_what_is_no_normalized_record_is_refused():
+    with pytest.raises(worklist.UnknownShape):
+        worklist.links("patient.admit", b'{"url": 5}', SOURCE)
+
+
+@pytest.mark.parametrize("name", ["medical.consolidated-data", "medical.consolidated-data.failed", "patient.admit"])
+def test_a_link_survives_the_table(name):
+    for link in listed(samples.load(name)):
+        assert codec.decode(codec.encode(link)) == link
+
+
+@pytest.mark.parametrize("name", ["medical.consolidated-data", "medical.document-bulk-download-urls", "patient.admit"])
+@pytest.mark.parametrize("ended", [STORED, Outcome("expired", "forbidden", at=AT)], ids=["stored", "expired"])
+def test_no_record_and_no_text_holds_the_link(name, ended):
+    for link in listed(samples.load(name)):
+        assert "X-Amz" not in repr(link) + str(link) + outcome.record(link, ended).decode()
