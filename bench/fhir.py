@@ -4,6 +4,8 @@
 of so many megabytes, and what memory it takes. CPU time is that of this process and of the pool's together.
 """
 
+# ruff: noqa: ANN, D102 - a script, read from top to bottom
+
 import asyncio
 import gc
 import hashlib
