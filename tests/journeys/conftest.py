@@ -11,9 +11,9 @@ import aiohttp
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer
 
-from cli import processes
+from cli import linkserver, processes, sampling
 from cli.broker import ports
-from models import samples, signature
+from models import samples, signature, topics
 from models.headers import timestamp
 
 KEYS = ("the-key-in-use", "the-key-before")
@@ -24,10 +24,10 @@ ARRIVE_TIMEOUT_S = 60
 class Service:
     """Ingress and worker as processes of their own, with topics of their own."""
 
-    def __init__(self, kafka, folder, prefix):
-        self.kafka, self.folder, self.prefix = kafka, folder, prefix
+    def __init__(self, kafka, folder, prefix, links):
+        self.kafka, self.folder, self.prefix, self.links = kafka, folder, prefix, links
         self.port = ports.free(1)[0]
-        self.worker_port = _two_ports()
+        self.worker_port = _ports_in_a_row(len(topics.STAGES))
         self.log = folder / "service.log"
         self.environment = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka,
@@ -41,6 +41,7 @@ class Service:
             "SPOOL_DIR": str(folder / "spool"),
             "STATE_DIR": str(folder / "state"),
             "BLOB_STORE_URL": f"file://{folder}/blobs",
+            "FETCH_TRUSTED_ORIGINS": links,
             "SESSION_TIMEOUT_S": "6",
             "LOG_LEVEL": "debug",
             "LOG_FORMAT": "json",
@@ -69,9 +70,9 @@ class Service:
         async with aiohttp.ClientSession() as session, session.get(self.url + path) as response:
             return response.status, await response.text()
 
-    async def metric(self, stage_number, name):
+    async def metric(self, stage, name):
         """Return the sum of a stage's samples called `name`, 0 while the stage is not there."""
-        url = f"http://127.0.0.1:{self.worker_port + stage_number}/metrics"
+        url = f"http://127.0.0.1:{self.worker_port + topics.STAGES.index(stage)}/metrics"
         with contextlib.suppress(aiohttp.ClientError):
             async with aiohttp.ClientSession() as session, session.get(url) as response:
                 lines = (await response.text()).splitlines()
@@ -141,6 +142,13 @@ def about(name, patient_id, **meta):
     return delivery
 
 
+def linked(service, name, patient_id, **meta):
+    """Return a sample as a new message about this patient, its links alive and served by the tests' own server."""
+    delivery = sampling.fresh(about(name, patient_id), now=datetime.now(UTC))
+    delivery["meta"] |= meta
+    return sampling.served_by(delivery, f"{service.links}/{patient_id}")
+
+
 def header(record, name):
     return next((value.decode() for key, value in record.headers if key == name), None)
 
@@ -151,19 +159,20 @@ def value(record):
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def service(kafka, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("service")
-    running = Service(kafka, folder, f"j{uuid.uuid4().hex[:8]}.")
-    await processes.run("topics", "apply", environment=running.environment, log=running.log)
-    async with processes.child("ingress", environment=running.environment, log=running.log) as ingress:
-        await processes.wait_until_ready(f"{running.url}/ready", ingress, running.log)
-        await running.start_worker()
-        yield running
-        await running.stop_worker()
+    async with linkserver.serving() as links:
+        running = Service(kafka, tmp_path_factory.mktemp("service"), f"j{uuid.uuid4().hex[:8]}.", links)
+        await processes.run("topics", "apply", environment=running.environment, log=running.log)
+        async with processes.child("ingress", environment=running.environment, log=running.log) as ingress:
+            await processes.wait_until_ready(f"{running.url}/ready", ingress, running.log)
+            await running.start_worker()
+            yield running
+            await running.stop_worker()
 
 
-def _two_ports():
+def _ports_in_a_row(count):
     while True:
         first = ports.free(1)[0]
-        with contextlib.suppress(OSError, OverflowError), socket.socket() as second:
-            second.bind(("127.0.0.1", first + 1))
+        with contextlib.suppress(OSError, OverflowError), contextlib.ExitStack() as held:
+            for number in range(1, count):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", first + number))
             return first

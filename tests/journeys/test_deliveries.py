@@ -81,7 +81,7 @@ async def test_fifty_copies_and_retries_after_a_restart_become_one_record(servic
     body = samples.encode(delivery)
     await asyncio.gather(*(service.deliver(body) for _ in range(50)))
     before = await service.settled(patient_id, "medical.document-download", "patients")
-    counted = await service.metric(0, "metriport_deliveries_duplicate_total")
+    counted = await service.metric("deliveries", "metriport_deliveries_duplicate_total")
     await service.stop_worker()
     await service.start_worker()
     retried = {"patients": delivery["patients"], "meta": {k: v for k, v in delivery["meta"].items() if k != "data"}}
@@ -92,7 +92,7 @@ async def test_fifty_copies_and_retries_after_a_restart_become_one_record(servic
     after = await service.settled(patient_id, "medical.document-download", "patients")
     assert len(before["medical.document-download"]) == len(after["medical.document-download"]) == 1
     assert counted == 49
-    assert await service.metric(0, "metriport_deliveries_duplicate_total") == 2
+    assert await service.metric("deliveries", "metriport_deliveries_duplicate_total") == 2
     states = [value(record) for record in (before["patients"][0], after["patients"][-1])]
     assert [state["metadata"] for state in states] == [delivery["meta"]["data"]] * 2
     assert states[0]["messages"]["medical.document-download"] == states[1]["messages"]["medical.document-download"]

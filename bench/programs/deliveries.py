@@ -1,0 +1,26 @@
+"""The `deliveries` stage as it runs, reading the topic it is given: `deliveries.py SERVERS SOURCE PREFIX FOLDER`."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from bench.webhooks import PARTITIONS
+from models import telemetry
+from models.settings import WorkerSettings
+from streams.configuration import engine_settings
+from streams.deliveries.job import DeliveriesJob
+from streams.engine.app import create, run
+
+
+def main(servers: str, source: str, prefix: str, folder: str) -> None:
+    """Run until ended."""
+    telemetry.configure(level="warning", style="json")
+    settings = WorkerSettings(
+        kafka_bootstrap_servers=servers, topic_prefix=prefix, topic_partitions=PARTITIONS, state_dir=Path(folder)
+    )
+    engine = replace(engine_settings("deliveries", [], settings), sources=(source,))
+    run(create(DeliveriesJob(prefix), engine))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:5])
