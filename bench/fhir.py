@@ -4,7 +4,7 @@
 of so many megabytes, and what memory it takes. CPU time is that of this process and of the pool's together.
 """
 
-# ruff: noqa: ANN001, ANN201, D101, D102
+# ruff: noqa: ANN001, ANN201, D102
 
 import asyncio
 import gc
