@@ -80,7 +80,9 @@ def run(worker: Worker) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD, 20, 50)
-    faust.Worker(worker.app, loglevel="WARNING", quiet=True, redirect_stdouts=False).execute_from_commandline()
+    process = faust.Worker(worker.app, loglevel="WARNING", quiet=True, redirect_stdouts=False)
+    process.spinner = None  # quiet or not, Faust would draw one into the log
+    process.execute_from_commandline()
 
 
 def _app(settings: EngineSettings) -> Any:
