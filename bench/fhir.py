@@ -1,8 +1,10 @@
 """The bundles stage against `Bundle.model_validate`, over the same bundles, in the same run: ratios of CPU time.
 
-`python -m bench.fhir FOLDER [ROUNDS]`: FOLDER holds bundles of one patient each. With `--large FOLDER MB`: one bundle of
-so many megabytes, and what memory it takes. CPU time is that of this process and of the pool's together.
+`python -m bench.fhir FOLDER [ROUNDS]`: FOLDER holds bundles of one patient each. With `--large FOLDER MB`: one bundle
+of so many megabytes, and what memory it takes. CPU time is that of this process and of the pool's together.
 """
+
+# ruff: noqa: ANN001, ANN201, D102
 
 import asyncio
 import gc
@@ -24,6 +26,7 @@ from types import SimpleNamespace
 import orjson
 
 from models import topics
+from streams.bundles.bundle_file import bundle_file
 from streams.bundles.job import BundlesJob, Options
 from streams.bundles.judges import Standards, judges
 from streams.bundles.pool import Pool, PoolLimits
@@ -42,7 +45,8 @@ class Folder:
 
     @asynccontextmanager
     async def on_disk(self, key):
-        yield self.path / key
+        with bundle_file(self.path / key) as opened:
+            yield opened
 
     def get(self, keys):
         return [self.state.get(key) for key in keys]

@@ -6,7 +6,9 @@ nothing either. Only a complete snapshot can show that something is gone, and on
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from streams.bundles.examination import CRASHED
 from streams.bundles.manifest import IDS_MAX, Entry, Manifest, Scope
@@ -36,7 +38,7 @@ class Source:
     sha256: str = ""
 
 
-class Event(NamedTuple):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One change of one resource. `row` says where its bytes are; `successor` what it was folded into."""
 
     change: Change
@@ -150,9 +152,9 @@ class _Fold:
         entry = row.entry or self._manifest.get(row.type, row.identity)
         if row.twin and entry is not None and entry.published:
             self._counts.unchanged += 1
-            entry.ids = list(dict.fromkeys([*entry.ids, row.id] if row.id else entry.ids))[:IDS_MAX]
+            entry.ids = tuple(dict.fromkeys([*entry.ids, row.id] if row.id else entry.ids))[:IDS_MAX]
         else:
-            entry = entry or Entry(row.type, row.identity, [], b"")
+            entry = entry or Entry(row.type, row.identity, (), b"")
             yield from self._renew(entry, row)
             entry.add_ids(([row.id] if row.id else []) + list(row.aliases))
         self._keep(entry, changed=True)
@@ -179,7 +181,7 @@ class _Fold:
     def _refuse(self, row: Row) -> Event:
         """Keep what was accepted before, and remember the bytes, so that they are refused once only."""
         self._counts.rejected += 1
-        entry = row.entry or self._manifest.get(row.type, row.identity) or Entry(row.type, row.identity, [], b"")
+        entry = row.entry or self._manifest.get(row.type, row.identity) or Entry(row.type, row.identity, (), b"")
         entry.rejected = row.raw
         entry.add_ids([row.id] if row.id else [])
         self._keep(entry, changed=True)
@@ -188,8 +190,8 @@ class _Fold:
 
     def _supersede(self, folded: Entry, into: Entry) -> Iterator[Event]:
         self._manifest.remove(folded)
-        into.ids = list(dict.fromkeys([*into.ids, *folded.ids]))[:IDS_MAX]
-        into.scopes = sorted({*into.scopes, *folded.scopes})
+        into.ids = tuple(dict.fromkeys([*into.ids, *folded.ids]))[:IDS_MAX]
+        into.scopes = tuple(sorted({*into.scopes, *folded.scopes}))
         self._manifest.put(into)
         if folded.published:
             self._counts.superseded += 1
@@ -200,7 +202,7 @@ class _Fold:
         """Note that the scope has `entry`; write it back only if that says anything new."""
         self._present.add(id(entry))
         if self._number not in entry.scopes:
-            entry.scopes = sorted([*entry.scopes, self._number])
+            entry.scopes = tuple(sorted([*entry.scopes, self._number]))
             changed = True
         if entry.missing:
             entry.missing = entry.missing_since_ms = entry.missing_when_ms = 0
@@ -231,7 +233,7 @@ class _Fold:
 
     def _drop(self, entry: Entry) -> Iterator[Event]:
         published = entry.published
-        entry.scopes = [number for number in entry.scopes if number != self._number]
+        entry.scopes = tuple(number for number in entry.scopes if number != self._number)
         entry.missing = entry.missing_since_ms = entry.missing_when_ms = 0
         if not entry.scopes:
             self._manifest.retire(entry)

@@ -32,27 +32,28 @@ class Identities:
             return
         contents = {(entry.type, entry.content): entry for entry in self._manifest if entry.type in SHARED_TYPES}
         first: dict[tuple[str, bytes], Row] = {}
+        # What is known by its content goes first: only what is left is looked for by its id.
         for row in rows:
-            key = (row.type, row.content)
-            if not row.content:
-                continue
-            if key in first:
-                row.twin, row.identity, row.entry = True, first[key].identity, first[key].entry
-            elif (entry := contents.get(key)) is not None:
+            entry = contents.get((row.type, row.content)) if row.content else None
+            if entry is not None and not self._is_twin(row, first):
                 # Its bytes may have been seen, too: then this is one more copy of it.
                 row.twin, row.entry, row.identity = id(entry) in self._given, entry, entry.identity
                 self._given.add(id(entry))
-                first[key] = row
         for row in rows:
-            key = (row.type, row.content)
-            if not row.identity and row.content and key in first:
-                row.twin, row.identity, row.entry = True, first[key].identity, first[key].entry
-            elif not row.identity:
+            if not row.identity and not self._is_twin(row, first):
                 self._by_id(row)
                 if row.entry is None:
                     self._new(row, f"c-{row.content.hex()}" if row.content else "")
-                if row.content:
-                    first[key] = row
+
+    @staticmethod
+    def _is_twin(row: Row, first: dict[tuple[str, bytes], Row]) -> bool:
+        """Whether an earlier row says the same; if so `row` is that resource."""
+        if not row.content:
+            return False
+        earlier = first.setdefault((row.type, row.content), row)
+        if earlier is not row:
+            row.twin, row.identity, row.entry = True, earlier.identity, earlier.entry
+        return earlier is not row
 
     def give(self, rows: list[Row], *, fold: bool) -> None:
         """Give identities to all other rows; `fold` lets entries that were merged into one be superseded by it."""
@@ -87,7 +88,7 @@ class Identities:
                 self._take(row, entry)
             elif fold:
                 self._given.add(id(entry))
-                row.folded.append(entry)
+                row.folded = (*row.folded, entry)
 
     def _by_match(self, rows: list[Row]) -> None:
         wanted = Counter((row.type, row.match) for row in rows if row.match)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from models import headers, records, topics
 from streams.bundles import outputs, snapshot
 from streams.bundles.blobs import Blobs
-from streams.bundles.bundle_file import BundleFile, bundle_file
+from streams.bundles.bundle_file import BundleFile
 from streams.bundles.diff import Difference, Grace
 from streams.bundles.examination import CRASHED
 from streams.bundles.manifest import FORMAT, Manifest, head_key, read_head, read_shard, shard_keys
@@ -71,10 +71,9 @@ class BundlesJob:
             async for step in self._steps(record, bundle, BundleFile(), manifest):
                 yield step
             return
-        async with self._blobs.on_disk(bundle.blob) as path:
-            with bundle_file(path) as opened:
-                async for step in self._steps(record, bundle, opened, manifest):
-                    yield step
+        async with self._blobs.on_disk(bundle.blob) as opened:
+            async for step in self._steps(record, bundle, opened, manifest):
+                yield step
 
     async def _steps(
         self, record: Record, bundle: records.Bundle, opened: BundleFile, manifest: Manifest
@@ -92,7 +91,9 @@ class BundlesJob:
             yield Step([self._snapshot(bundle, Found(None, {}), reason=unreadable.reason)])
             raise Poison(unreadable.reason) from None
         if found.difference is not None:
-            for batch in _batches(self._published(record, bundle, opened, found.difference)):
+            batches = _batches(self._published(record, bundle, opened, found.difference))
+            # The bytes come from a disk, which may take its time.
+            while batch := await asyncio.to_thread(next, batches, None):
                 yield Step(batch)
             for key, value in await asyncio.to_thread(lambda: list(manifest.shards())):
                 yield Step(changes={key: value})

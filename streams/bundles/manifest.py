@@ -34,7 +34,7 @@ class Scope(msgspec.Struct, array_like=True):
 
 
 class Entry(msgspec.Struct, array_like=True, gc=False):
-    """One resource.
+    """One resource. Nothing in it is a container that the garbage collector would have to follow: there are many.
 
     `ids[0]` is the id it has now, the others it had or was merged from. Version 0: never accepted. No scopes: gone, but
     kept, so that its version goes on should it come back. `rejected` is the hash of the newest bytes that were refused.
@@ -42,13 +42,13 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
 
     type: str
     identity: str
-    ids: list[str]
+    ids: tuple[str, ...]
     raw: bytes
     content: bytes = b""
     match: bytes = b""
     version: int = 0
     when_ms: int = 0
-    scopes: list[int] = msgspec.field(default_factory=list)
+    scopes: tuple[int, ...] = ()
     missing: int = 0
     missing_since_ms: int = 0
     missing_when_ms: int = 0
@@ -61,7 +61,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
 
     def add_ids(self, ids: Iterable[str]) -> None:
         """Remember more ids, the newest first, not more than the limit."""
-        self.ids = list(dict.fromkeys([*ids, *self.ids]))[:IDS_MAX]
+        self.ids = tuple(dict.fromkeys([*ids, *self.ids]))[:IDS_MAX]
 
 
 class Head(msgspec.Struct, array_like=True):

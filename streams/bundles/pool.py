@@ -14,6 +14,7 @@ from typing import Self
 
 import msgspec
 
+from streams.bundles import events
 from streams.bundles.examination import Chunk, Examined, Finding, crashed
 from streams.bundles.judges import Standards
 from streams.bundles.worker import work
@@ -112,9 +113,14 @@ class Pool:
             examined = await self._in_thread(worker, chunk, timeout_s)
         except Lost:
             self.lost += 1
+            events.PROCESS_LOST()
             raise
         self.audited += examined.audited
         self.mismatches += examined.mismatches
+        if examined.audited:
+            events.AUDITED(examined.audited)
+        if examined.mismatches:
+            events.MISMATCHED(examined.mismatches)
         # One wrong yes is one too many: from here on the library judges everything.
         self._library_only = self._library_only or examined.mismatches > 0
         return examined.findings

@@ -26,7 +26,7 @@ class Row(msgspec.Struct, gc=False):
     match: bytes
     identity: str = ""
     entry: Entry | None = None
-    folded: list[Entry] = msgspec.field(default_factory=list)
+    folded: tuple[Entry, ...] = ()
     content: bytes = b""
     finding: str = ""
     validation: str = ""
@@ -68,6 +68,7 @@ class Survey:
         row = Row(self.resources, start, end, digest, found.type, found.id, found.aliases, found.match)
         # The same id twice: the last one counts. Without an id it is its bytes that say which one it is.
         key: object = (row.type, row.id) if row.id else digest
+        self._rows.pop(key, None)
         self._rows[key] = row
 
     def rows(self) -> list[Row]:
@@ -82,7 +83,7 @@ class Survey:
             elif position >= 0:
                 self.seen.pop(entry.raw, None)
                 self.seen.pop(entry.rejected, None)
-        rows = sorted(self._rows.values(), key=_position)
+        rows = list(self._rows.values())
         self.duplicates = self.resources - len(rows) - len(self.seen)
         return rows
 
@@ -97,7 +98,3 @@ def survey(blocks: Iterable[Block], manifest: Manifest, *, trusted: bool, resour
     for block in blocks:
         found.add(block)
     return found
-
-
-def _position(row: Row) -> int:
-    return row.position

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from streams.bundles.bundle_file import bundle_file
 from streams.bundles.diff import Grace
 from streams.bundles.examination import Chunk, examine
 from streams.bundles.job import BundlesJob, Options
@@ -46,7 +47,8 @@ class FolderBlobs:
 
     @asynccontextmanager
     async def on_disk(self, key):
-        yield self.folder / key
+        with bundle_file(self.folder / key) as opened:
+            yield opened
 
 
 @dataclass
