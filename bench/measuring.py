@@ -60,7 +60,7 @@ async def program(name: str, *arguments: str, log: Path) -> AsyncIterator[asynci
     try:
         yield process
     except RuntimeError:
-        sys.stderr.write(log.read_text()[-2000:])
+        sys.stderr.write((await asyncio.to_thread(log.read_text))[-2000:])
         raise
     finally:
         with contextlib.suppress(ProcessLookupError):

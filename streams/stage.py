@@ -7,6 +7,8 @@ import threading
 import time
 from importlib import import_module
 
+import uvloop
+
 from models import telemetry, topics
 from models.errors import Misconfigured
 from models.settings import WorkerSettings, load
@@ -17,7 +19,9 @@ USAGE = 2
 
 
 def build(stage: str, settings: WorkerSettings) -> Worker:
-    """Return a stage by its name, ready to run."""
+    """Return a stage by its name, ready to run on uvloop; call it before there is another loop."""
+    # Before, not when it runs: Faust's parts take the loop they find as they are made, and keep it.
+    uvloop.install()
     worker: Worker = import_module(f"streams.{stage}.app").worker(settings)
     return worker
 

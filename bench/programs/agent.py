@@ -54,7 +54,7 @@ def agent_app(servers: str, source: str, prefix: str, folder: str) -> faust.App:
 
 
 if __name__ == "__main__":
+    uvloop.install()
     app = agent_app(*sys.argv[1:5])
     sys.argv = sys.argv[:1]
-    uvloop.install()
     faust.Worker(app, loglevel="ERROR", quiet=True, redirect_stdouts=False).execute_from_commandline()

@@ -4,6 +4,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import uvloop
+
 from bench.webhooks import PARTITIONS
 from models import telemetry
 from models.settings import WorkerSettings
@@ -14,6 +16,7 @@ from streams.engine.app import create, run
 
 def main(servers: str, source: str, prefix: str, folder: str) -> None:
     """Run until ended."""
+    uvloop.install()
     telemetry.configure(level="warning", style="json")
     settings = WorkerSettings(
         kafka_bootstrap_servers=servers, topic_prefix=prefix, topic_partitions=PARTITIONS, state_dir=Path(folder)

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import faust
-import uvloop
 from faust.stores import STORES
 
 from models import telemetry
@@ -74,8 +73,7 @@ def create(job: Job[Any] | LongJob, settings: EngineSettings) -> Worker:
 
 
 def run(worker: Worker) -> None:
-    """Run until SIGTERM or SIGINT; never returns."""
-    uvloop.install()
+    """Run on the loop that was there when the worker was created, until SIGTERM or SIGINT; never returns."""
     # Batches make many short-lived objects and no cycles: look for those seldom, and never among what was imported.
     gc.collect()
     gc.freeze()

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import orjson
+import uvloop
 
 from streams.engine.app import create, run
 from streams.engine.job import Output, Poison
@@ -85,6 +86,7 @@ def main() -> None:
     prefix, servers, folder, partitions, batch, slow_s = sys.argv[1:7]
     if float(slow_s):
         widen(float(slow_s))
+    uvloop.install()
     sources = tuple(f"{prefix}{name}" for name in os.environ.get("SOURCES", "in").split(","))
     run(
         create(

@@ -29,7 +29,7 @@ class Workers:
         with self.log.open("ab") as log:
             self._running[name] = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "streams.stage", self.stage),
+                *("-m", "streams.stage", self.stage, str(os.getpid())),
                 cwd=ROOT,
                 env={**os.environ, **self._environment, "STATE_DIR": str(self._folder / name)},
                 stdin=asyncio.subprocess.DEVNULL,

@@ -1,0 +1,20 @@
+"""The stage's process, as it is before it meets Kafka."""
+
+import subprocess
+import sys
+
+# In a process of its own: it makes uvloop the loop of everything that follows.
+BUILD = """
+from pathlib import Path
+from models.settings import WorkerSettings
+from streams.stage import build
+
+settings = WorkerSettings(kafka_bootstrap_servers="nowhere:1", state_dir=Path())
+print(type(build("deliveries", settings).app.loop).__module__)
+"""
+
+
+def test_a_stage_runs_on_uvloop():
+    built = subprocess.run([sys.executable, "-c", BUILD], check=True, capture_output=True, text=True)
+
+    assert built.stdout.strip() == "uvloop"
