@@ -1,38 +1,17 @@
 """An operator's connection to Kafka: quick to say that nobody answers."""
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from cli.broker.errors import Unreachable
 from cli.broker.readiness import somebody_listens
+from models.security import client_options
 from models.settings import KafkaSettings
 
 REQUEST_TIMEOUT_MS = 15_000
-
-
-def client_options(settings: KafkaSettings) -> dict[str, Any]:
-    """Return the keyword arguments of an aiokafka client."""
-    options: dict[str, Any] = {
-        "bootstrap_servers": settings.kafka_bootstrap_servers,
-        "security_protocol": settings.kafka_security_protocol,
-    }
-    if settings.kafka_security_protocol.endswith("SSL"):
-        context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
-        if settings.kafka_ssl_certfile:
-            context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
-        options["ssl_context"] = context
-    if settings.kafka_security_protocol.startswith("SASL") and settings.kafka_sasl_password:
-        options |= {
-            "sasl_mechanism": settings.kafka_sasl_mechanism,
-            "sasl_plain_username": settings.kafka_sasl_username,
-            "sasl_plain_password": settings.kafka_sasl_password.get_secret_value(),
-        }
-    return options
 
 
 @asynccontextmanager

@@ -6,8 +6,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import murmur2
 from aiokafka.structs import ConsumerRecord
 
-from cli.connection import administration, client_options
+from cli.connection import administration
 from models.errors import Misconfigured
+from models.security import client_options
 from models.settings import KafkaSettings
 
 WAIT_MS = 500

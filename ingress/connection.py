@@ -1,14 +1,12 @@
 """How the ingress talks to Kafka: the arguments of its producer."""
 
 import random
-import ssl
 from functools import lru_cache
-from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 
-from models.errors import Misconfigured
+from models.security import client_options
 from models.settings import IngressSettings
 
 # One batch per partition and request. Larger than most bodies, so that they travel together, and well below what a
@@ -39,7 +37,6 @@ class Partitioner:
 def producer(settings: IngressSettings) -> AIOKafkaProducer:
     """Return an idempotent producer, not yet started: `acks=all`, and in order per partition whatever is retried."""
     return AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
         client_id="metriport-streams-ingress",
         acks="all",
         enable_idempotence=True,
@@ -50,29 +47,5 @@ def producer(settings: IngressSettings) -> AIOKafkaProducer:
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         retry_backoff_ms=100,
         metadata_max_age_ms=30_000,
-        security_protocol=settings.kafka_security_protocol,
-        **_credentials(settings),
+        **client_options(settings),
     )
-
-
-def _credentials(settings: IngressSettings) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if settings.kafka_security_protocol.endswith("SSL"):
-        found["ssl_context"] = _ssl_context(settings)
-    if settings.kafka_security_protocol.startswith("SASL") and settings.kafka_sasl_password is not None:
-        found["sasl_mechanism"] = settings.kafka_sasl_mechanism
-        found["sasl_plain_username"] = settings.kafka_sasl_username
-        found["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
-    return found
-
-
-def _ssl_context(settings: IngressSettings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
-        if settings.kafka_ssl_certfile is not None:
-            context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
-    except OSError as error:  # which `ssl.SSLError` is
-        raise Misconfigured(
-            f"the KAFKA_SSL_* files cannot be used: {error.strerror or 'not what they should be'}"
-        ) from None
-    return context

@@ -1,9 +1,9 @@
 """From what an operator set to what one stage's engine needs."""
 
-import ssl
 from collections.abc import Sequence
 from typing import Any
 
+from models.security import ssl_context
 from models.settings import WorkerSettings
 from streams.engine.settings import EngineSettings, Security
 
@@ -31,16 +31,11 @@ def engine_settings(stage: str, sources: Sequence[str], settings: WorkerSettings
 
 def security(settings: WorkerSettings) -> Security:
     """Return how to enter Kafka."""
-    context = None
-    if settings.kafka_security_protocol.endswith("SSL"):
-        context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
-        if settings.kafka_ssl_certfile:
-            context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
     password = settings.kafka_sasl_password
     return Security(
         protocol=settings.kafka_security_protocol,
         mechanism=settings.kafka_sasl_mechanism,
         username=settings.kafka_sasl_username,
         password=password.get_secret_value() if password else None,
-        ssl_context=context,
+        ssl_context=ssl_context(settings),
     )
