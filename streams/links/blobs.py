@@ -8,7 +8,7 @@ partition's next owner can remove what a killed worker left behind.
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -19,12 +19,11 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from streams.links.limits import MIB
+from streams.links.localfile import LocalFile
 
 Shelf = Literal["sha256", "rejected/sha256"]
 
-# Object stores take parts of at least 5 MiB; a folder takes what comes.
-PART_BYTES = 8 * MIB
-LOCAL_PART_BYTES = 2 * MIB
+PART_BYTES = 8 * MIB  # object stores take parts of at least 5 MiB
 PARTS_IN_FLIGHT_MAX = 2
 
 
@@ -90,28 +89,22 @@ class Writing:
         self._store = store
         self._folder = folder
         self._staging = staging
-        self._file: Any = None
-        self._discarded = False
+        self._file: LocalFile | Upload = LocalFile(folder / staging) if folder else Upload(store, staging)
+        self._kept = False
 
-    async def write(self, piece: bytes) -> None:
-        """Append `piece`."""
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        """Append `pieces`."""
         with _unavailable():
-            if self._file is None:
-                self._file = self._open()
-            await self._file.write(piece)
+            await self._file.write(pieces)
 
     async def keep(self, sha256: str, shelf: Shelf = "sha256") -> str:
         """Make what was written the blob with this hash, durably, and return its key."""
         key = f"{shelf}/{sha256[:2]}/{sha256}"
         with _unavailable():
-            if self._file is None:
-                self._file = self._open()
             await self._file.close()
-            if self._folder is not None:
-                await asyncio.to_thread(_sync, self._folder / self._staging)
             try:
                 await obstore.rename_async(self._store, self._staging, key, overwrite=False)
-                self._discarded = True
+                self._kept = True
             except AlreadyExistsError:
                 pass  # the same content came before
             if self._folder is not None:
@@ -120,19 +113,43 @@ class Writing:
 
     async def discard(self) -> None:
         """Remove what is in staging; the sweep does it where this fails."""
-        if self._file is None or self._discarded:
+        if not self._kept:
+            with suppress(BaseError, OSError):
+                await self._file.discard()
+
+
+class Upload:
+    """An object that is uploaded while its content comes; as `LocalFile` is for folders."""
+
+    def __init__(self, store: ObjectStore, key: str) -> None:
+        self._store = store
+        self._key = key
+        self._writer: Any = None
+
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        """Append `pieces`."""
+        writer = self._open()
+        for piece in pieces:
+            await writer.write(piece)
+
+    async def close(self) -> None:
+        """Complete the object."""
+        await self._open().close()
+
+    async def discard(self) -> None:
+        """Remove the object."""
+        if self._writer is None:
             return
-        self._discarded = True
-        with suppress(BaseError, OSError):
-            if not await self._file.closed():
-                await self._file.close()
-            await obstore.delete_async(self._store, self._staging)
+        if not await self._writer.closed():
+            await self._writer.close()
+        await obstore.delete_async(self._store, self._key)
 
     def _open(self) -> Any:  # noqa: ANN401 - obstore's writer has no name at runtime
-        size = LOCAL_PART_BYTES if self._folder else PART_BYTES
-        return obstore.open_writer_async(
-            self._store, self._staging, buffer_size=size, max_concurrency=PARTS_IN_FLIGHT_MAX
-        )
+        if self._writer is None:
+            self._writer = obstore.open_writer_async(
+                self._store, self._key, buffer_size=PART_BYTES, max_concurrency=PARTS_IN_FLIGHT_MAX
+            )
+        return self._writer
 
 
 @contextmanager
@@ -144,7 +161,7 @@ def _unavailable() -> Iterator[None]:
 
 
 def _sync(*paths: Path) -> None:
-    """Bring files and folders to the disk: a link is dead by the time a power cut is over."""
+    """Bring the names in folders to the disk, too."""
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         try:

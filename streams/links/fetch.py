@@ -6,6 +6,7 @@ import binascii
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -13,16 +14,17 @@ import aiohttp
 import stamina
 
 from streams.links import content
-from streams.links.ahead import ahead
 from streams.links.blobs import Blobs, StoreUnavailable, Writing
 from streams.links.client import Client, blocks
 from streams.links.failure import Failure, is_expired, may_differ, may_retry
+from streams.links.gathered import gathered
 from streams.links.inflate import CannotInflate, TooInflated
 from streams.links.intake import Intake
-from streams.links.limits import KIB, FetchLimits
+from streams.links.limits import KIB, MIB, FetchLimits
 from streams.links.link import Facts, Link, Outcome, Reason
 
-LARGE_BYTES = 256 * KIB  # from here on it pays to receive, hash and store at the same time
+LARGE_BYTES = 256 * KIB  # from here on it pays to hash and store at the same time
+WAITING_BYTES_MAX = 4 * MIB  # received, not yet stored
 ERROR_BYTES = 4 * KIB  # how much of an error's body is looked at
 _OK = 200
 _SERVER_ERRORS = 500
@@ -127,9 +129,9 @@ class Fetcher:
         digest = _declared_digest(response.headers)
         try:
             pieces = _pieces(intake, self._limited(response, progress), digest[0] if digest else None)
-            large = intake.inflates or (response.content_length or LARGE_BYTES) >= LARGE_BYTES
-            async for piece in ahead(pieces) if large else pieces:
-                await _store(intake, writing, piece)
+            async with aclosing(gathered(pieces, WAITING_BYTES_MAX)) as helpings:
+                async for helping in helpings:
+                    await _store(intake, writing, helping)
         except Failure as failure:
             return failure
         except CannotInflate:
@@ -204,12 +206,12 @@ async def _pieces(intake: Intake, blocks_: AsyncIterator[bytes], digest: Any) ->
         yield piece
 
 
-async def _store(intake: Intake, writing: Writing, piece: bytes) -> None:
-    if len(piece) < LARGE_BYTES:
-        intake.take(piece)
-        await writing.write(piece)
+async def _store(intake: Intake, writing: Writing, pieces: list[bytes]) -> None:
+    if sum(map(len, pieces)) < LARGE_BYTES:
+        intake.take(pieces)
+        await writing.write(pieces)
     else:
-        await asyncio.gather(asyncio.to_thread(intake.take, piece), writing.write(piece))
+        await asyncio.gather(asyncio.to_thread(intake.take, pieces), writing.write(pieces))
 
 
 def _is_gzip(response: aiohttp.ClientResponse) -> bool:

@@ -1,7 +1,7 @@
 """What a body turns out to be while it flows: inflated where it is gzip, counted, hashed, its first bytes kept."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from streams.links.content import GZIP_MAGIC, HEAD_BYTES
 from streams.links.inflate import Inflater
@@ -30,12 +30,13 @@ class Intake:
         """Whether the body may be gzip, so that feeding takes long."""
         return self._inflater is not None or (self._inflate and not self._started)
 
-    def take(self, piece: bytes) -> None:
-        """Count and hash a piece that is about to be stored."""
-        self.bytes += len(piece)
-        self._sha256.update(piece)
-        if len(self.head) < HEAD_BYTES:
-            self.head += piece[: HEAD_BYTES - len(self.head)]
+    def take(self, pieces: Iterable[bytes]) -> None:
+        """Count and hash pieces that are about to be stored."""
+        for piece in pieces:
+            self.bytes += len(piece)
+            self._sha256.update(piece)
+            if len(self.head) < HEAD_BYTES:
+                self.head += piece[: HEAD_BYTES - len(self.head)]
 
     @property
     def sha256(self) -> str:

@@ -1,0 +1,37 @@
+"""Taking what comes in helpings as large as time allows: less to do per byte, and receiving never waits for using."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+
+
+async def gathered(pieces: AsyncIterator[bytes], bytes_max: int) -> AsyncGenerator[list[bytes]]:
+    """Yield all `pieces`, each time those that came while the last ones were used.
+
+    Asks for no more pieces while `bytes_max` are waiting. Raises what `pieces` raises, after what came before.
+    """
+    waiting: list[bytes] = []
+    came, taken = asyncio.Event(), asyncio.Event()
+
+    async def receive() -> None:
+        async for piece in pieces:
+            waiting.append(piece)
+            came.set()
+            if sum(map(len, waiting)) >= bytes_max:
+                taken.clear()
+                await taken.wait()
+
+    receiving = asyncio.create_task(receive())
+    receiving.add_done_callback(lambda _: came.set())
+    try:
+        while waiting or not receiving.done():
+            await came.wait()
+            came.clear()
+            helping = waiting.copy()
+            waiting.clear()
+            taken.set()
+            if helping:
+                yield helping
+        await receiving
+    finally:
+        receiving.cancel()
+        await asyncio.gather(receiving, return_exceptions=True)
