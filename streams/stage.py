@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from importlib import import_module
+from typing import Any
 
 import uvloop
 
@@ -22,8 +23,15 @@ def build(stage: str, settings: WorkerSettings) -> Worker:
     """Return a stage by its name, ready to run on uvloop; call it before there is another loop."""
     # Before, not when it runs: Faust's parts take the loop they find as they are made, and keep it.
     uvloop.install()
-    worker: Worker = import_module(f"streams.{stage}.app").worker(settings)
+    worker: Worker = import_module(f"streams.{stage}.stage").worker(settings)
     return worker
+
+
+def faust_app(stage: str) -> Any:  # noqa: ANN401 - Faust has no types
+    """Return a stage as the Faust app that `faust -A streams.<stage> worker` runs."""
+    settings = load(WorkerSettings)
+    telemetry.configure(level=settings.log_level, style=settings.log_format)
+    return build(stage, settings).app
 
 
 def main(stage: str, parent: str | None = None) -> None:

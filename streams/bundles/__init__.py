@@ -1,4 +1,4 @@
-"""What the FHIR bundles hold, judged, recognised and compared with what was there; see `streams.bundles.app`."""
+"""What the FHIR bundles hold, judged, recognised and compared with what was there; see `streams.bundles.stage`."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ from typing import Any
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - Faust's app, made when `faust -A streams.bundles worker` asks for it
     if name != "app":
         raise AttributeError(name)
-    from models.settings import WorkerSettings, load  # noqa: PLC0415 - nothing happens at import
-    from streams.bundles.app import worker  # noqa: PLC0415
+    from streams.stage import faust_app  # noqa: PLC0415 - nothing happens at import
 
-    return globals().setdefault("app", worker(load(WorkerSettings)).app)
+    return globals().setdefault("app", faust_app("bundles"))

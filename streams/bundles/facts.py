@@ -5,6 +5,7 @@ Read with msgspec, which passes over all other members without building them.
 
 import re
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -64,7 +65,7 @@ class _Resource(msgspec.Struct):
     valueCodeableConcept: msgspec.Raw = _NOTHING  # noqa: N815
 
 
-_WHEN = (
+_WHEN = attrgetter(
     "effectiveDateTime",
     "effectivePeriod",
     "onsetDateTime",
@@ -76,7 +77,7 @@ _WHEN = (
     "period",
     "date",
 )
-_VALUE = ("valueQuantity", "valueString", "valueCodeableConcept")
+_VALUE = attrgetter("valueQuantity", "valueString", "valueCodeableConcept")
 _RESOURCE = msgspec.json.Decoder(_Resource)
 
 
@@ -104,18 +105,16 @@ def _aliases(resource: _Resource) -> tuple[str, ...]:
 
 
 def _match(resource: _Resource) -> bytes:
-    if identifier := bytes(resource.identifier):
-        return _short_hash(resource.resourceType, [identifier])
-    what = bytes(resource.code) or bytes(resource.vaccineCode) or bytes(resource.type)
+    if resource.identifier:
+        return _short_hash(resource.resourceType, resource.identifier)
+    what = resource.code or resource.vaccineCode or resource.type
     if not what:
         return b""
-    when = [bytes(getattr(resource, name)) for name in _WHEN]
-    if not any(when):
-        return b""
-    return _short_hash(resource.resourceType, [what, *when, *(bytes(getattr(resource, name)) for name in _VALUE)])
+    when: tuple[msgspec.Raw, ...] = _WHEN(resource)
+    return _short_hash(resource.resourceType, what, *when, *_VALUE(resource)) if any(when) else b""
 
 
-def _short_hash(resource_type: str, parts: list[bytes]) -> bytes:
+def _short_hash(resource_type: str, *parts: msgspec.Raw) -> bytes:
     return blake2b(b"\0".join([resource_type.encode(), *parts]), digest_size=MATCH_BYTES).digest()
 
 

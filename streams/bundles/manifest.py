@@ -202,7 +202,7 @@ _SHARD = msgspec.msgpack.Decoder(list[Entry])
 
 
 def _shard(entry: Entry, count: int) -> int:
-    return crc32(f"{entry.type}/{entry.identity}".encode()) % count
+    return crc32(f"{entry.type}/{entry.identity}".encode()) % count if count > 1 else 0
 
 
 def _shards(entries: int) -> int:

@@ -1,4 +1,4 @@
-"""Fetches what the links in a delivery point at, before they die; see `streams.links.app`."""
+"""Fetches what the links in a delivery point at, before they die; see `streams.links.stage`."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ from typing import Any
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - Faust's app, made when `faust -A streams.links worker` asks for it
     if name != "app":
         raise AttributeError(name)
-    from models.settings import WorkerSettings, load  # noqa: PLC0415 - nothing happens at import
-    from streams.links.app import worker  # noqa: PLC0415
+    from streams.stage import faust_app  # noqa: PLC0415 - nothing happens at import
 
-    return globals().setdefault("app", worker(load(WorkerSettings)).app)
+    return globals().setdefault("app", faust_app("links"))

@@ -1,4 +1,4 @@
-"""Everything known of a patient, folded from all topics that speak of one; see `streams.patients.app`."""
+"""Everything known of a patient, folded from all topics that speak of one; see `streams.patients.stage`."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ from typing import Any
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - Faust's app, made when `faust -A streams.patients worker` asks for it
     if name != "app":
         raise AttributeError(name)
-    from models.settings import WorkerSettings, load  # noqa: PLC0415 - nothing happens at import
-    from streams.patients.app import worker  # noqa: PLC0415
+    from streams.stage import faust_app  # noqa: PLC0415 - nothing happens at import
 
-    return globals().setdefault("app", worker(load(WorkerSettings)).app)
+    return globals().setdefault("app", faust_app("patients"))

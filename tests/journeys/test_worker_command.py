@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -125,3 +126,24 @@ async def test_missing_settings_are_named(service):
 
     assert code == 2
     assert "KAFKA_BOOTSTRAP_SERVERS" in output
+
+
+@pytest.mark.parametrize("stage", topics.STAGES)
+async def test_fausts_own_command_runs_a_stage(service, tmp_path, stage):
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("faust")),
+        "-A",
+        f"streams.{stage}",
+        "worker",
+        env={**os.environ, **service.environment, "STATE_DIR": str(tmp_path)},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+    async with asyncio.timeout(90):
+        while b"output_tails_read" not in (line := await process.stderr.readline()):
+            assert line, "it ended before it had partitions"
+
+    process.terminate()
+    await process.communicate()
+    assert process.returncode == 0
