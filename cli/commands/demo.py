@@ -4,7 +4,9 @@ import asyncio
 import os
 import secrets
 import signal
+import sys
 import tempfile
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +28,7 @@ from models.settings import IngressSettings, load
 
 ARRIVE_TIMEOUT_S = 60.0
 PARTITIONS = "4"
+WIDTH = 120
 
 Once = Annotated[bool, typer.Option("--once", help="End by itself; exit code 0 only if everything arrived.")]
 
@@ -88,32 +91,45 @@ async def _demo(folder: Path, *, once: bool) -> bool:
 async def _show(stack: Stack, found: Reader, key: str, links: str) -> bool:
     """Post everything, show it, and return whether all that must come out did."""
     sent = list(script.posts(now=datetime.now(UTC), links=links))
-    statuses = await _post_all(stack.ingress_url + ROUTE, sent, key)
+    answers = await _post_all(stack.ingress_url + ROUTE, sent, key)
     expected = script.expected(sent)
     complete = await found.wait_for(
         lambda found: script.complete(expected, found.counts, found.states.values()), timeout_s=ARRIVE_TIMEOUT_S
     )
-    complete = complete and all(status == 200 for status in statuses)  # noqa: PLR2004 - HTTP's own number
-    _print_sent(sent, statuses)
+    complete = complete and all(status == 200 for status, _ in answers)  # noqa: PLR2004 - HTTP's own number
+    _print_sent(sent, answers)
     _print_topics(expected, found.counts)
     _print_patient(found)
-    duplicates = sum(post.becomes.startswith("a duplicate") for post in sent)
+    duplicates = sum(post.becomes == script.DUPLICATE for post in sent)
     output.say(
         f"{duplicates} duplicate, dropped. " + ("Everything arrived." if complete else "NOT everything arrived.")
     )
     return complete
 
 
-async def _post_all(url: str, sent: list[script.Post], key: str) -> list[int]:
+async def _post_all(url: str, sent: list[script.Post], key: str) -> list[tuple[int, float]]:
+    """Post one after another; return status and milliseconds of each answer."""
+    answers = []
     async with aiohttp.ClientSession() as session:
-        return [(await post(session, url, each.body, key=key.encode()))[0] for each in sent]
+        for each in sent:
+            posted_at = time.monotonic()
+            status, _ = await post(session, url, each.body, key=key.encode())
+            answers.append((status, (time.monotonic() - posted_at) * 1000))
+    return answers
 
 
-def _print_sent(sent: list[script.Post], statuses: list[int]) -> None:
-    table = Table("sent, signed", "answer", "becomes", title="What Metriport posts", title_justify="left", box=None)
-    for each, status in zip(sent, statuses, strict=True):
-        table.add_row(each.name, str(status), each.becomes)
-    Console().print(table)
+def _console() -> Console:
+    # Nobody watches: nothing is cut to the width of a window that is not there.
+    return Console(width=None if sys.stdout.isatty() else WIDTH)
+
+
+def _print_sent(sent: list[script.Post], answers: list[tuple[int, float]]) -> None:
+    table = Table(
+        "sent, signed", "answer", "after", "becomes", title="What Metriport posts", title_justify="left", box=None
+    )
+    for each, (status, taken_ms) in zip(sent, answers, strict=True):
+        table.add_row(each.name, str(status), f"{taken_ms:.0f} ms", each.becomes)
+    _console().print(table)
 
 
 def _print_topics(expected: Counter[str], counts: Counter[str]) -> None:
@@ -121,14 +137,14 @@ def _print_topics(expected: Counter[str], counts: Counter[str]) -> None:
     for topic in topics.catalogue():
         if not topic.internal and (counts[topic.name] or expected[topic.name]):
             table.add_row(topic.name, str(counts[topic.name]), str(expected[topic.name] or "any"))
-    Console().print(table)
+    _console().print(table)
 
 
 def _print_patient(found: Reader) -> None:
     state = max(found.states.values(), key=lambda state: len(state.get("messages", {})), default=None)
     if state:
-        Console().print("\nOne patient's state")
-        Console().print(JSON.from_data(state))
+        _console().print("\nOne patient's state")
+        _console().print(JSON.from_data(state))
 
 
 async def _stay(stack: Stack, found: Reader, key: str, links: str) -> None:

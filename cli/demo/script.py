@@ -21,6 +21,8 @@ class Post:
     becomes: str
 
 
+DUPLICATE = "a duplicate, dropped"
+
 # What the links of one delivery lead to, beyond its own record.
 _BEHIND_LINKS = {
     "medical.document-bulk-download-urls": {topics.DOCUMENTS: 1},
@@ -37,20 +39,18 @@ _BEHIND_LINKS = {
 
 
 def posts(*, now: datetime, links: str) -> Iterator[Post]:
-    """Yield every sample once, then one of them again, then a body nobody can map; `links` is who serves links."""
+    """Yield every sample once, one of them again, and a body nobody can map; `links` is who serves links."""
     patient_id = str(uuid.uuid4())
-    first: dict[str, Any] = {}
     for number, name in enumerate(samples.names()):
         sent_at = now + timedelta(milliseconds=number)
-        delivery = sampling.served_by(
-            _of(sampling.fresh(samples.load(name), now=sent_at), patient_id), f"{links}/{patient_id}"
-        )
+        sample = _of(sampling.fresh(samples.load(name), now=sent_at), patient_id)
+        delivery = sampling.served_by(sample, f"{links}/{patient_id}")
         kind = delivery["meta"]["type"]
-        if kind == "medical.document-download" and not first:
-            first = delivery
         becomes = "the pong" if kind == "ping" else kind if kind in topics.DELIVERY_TYPES else topics.UNRECOGNISED
         yield Post(name, samples.encode(delivery), becomes)
-    yield Post("the same once more, as a retry sends it", samples.encode(_as_retried(first)), "a duplicate, dropped")
+        if name == "medical.document-download":
+            # Before the patient's next one: when that has come out, this one has been dropped, or it has not.
+            yield Post("the same, as a retry sends it", samples.encode(_as_retried(delivery)), DUPLICATE)
     yield Post("a body nobody can map", b'{"meta":{"type":12}}', topics.quarantine("deliveries"))
 
 
@@ -65,8 +65,8 @@ def expected(sent: list[Post]) -> Counter[str]:
 
 
 def complete(expected: Counter[str], counts: Counter[str], states: Collection[dict[str, Any]]) -> bool:
-    """Tell whether every topic holds what it must, and one patient's state knows of all of it."""
-    if expected - counts:
+    """Tell whether every topic holds what it must and no more, and one patient's state knows of all of it."""
+    if any(counts[topic] != count for topic, count in expected.items()):
         return False
     return any(
         len(state.get("messages", {})) == len(topics.PER_PATIENT_TYPES)
