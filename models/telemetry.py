@@ -8,9 +8,11 @@ Conservation, over any stretch of time:
   deliveries: read = published + quarantined + duplicates
 """
 
+import contextlib
 import logging
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, Literal
 
 import structlog
@@ -24,40 +26,54 @@ Level = Literal["debug", "info", "warning", "error", "critical"]
 _LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error", "critical")}
 
 
-@dataclass(frozen=True)
 class Event:
     """One thing worth knowing.
 
     `labels` go to the metric and the log, `fields` to the log only; an undeclared one raises `TypeError`.
     """
 
-    name: str
-    level: Level
-    metric: Counter | Histogram | None = None
-    labels: tuple[str, ...] = ()
-    fields: tuple[str, ...] = ()
-    allowed: frozenset[str] = field(init=False)
-    children: dict[tuple[Any, ...], Any] = field(init=False, default_factory=dict, compare=False)
+    __slots__ = ("_allowed", "_labels", "_move", "_movers", "_severity", "metric", "name")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "allowed", frozenset((*self.labels, *self.fields)))
+    def __init__(
+        self,
+        name: str,
+        level: Level,
+        metric: Counter | Histogram | None = None,
+        *,
+        labels: tuple[str, ...] = (),
+        fields: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.metric = metric
+        self._severity = _LEVELS[level]
+        self._allowed = frozenset((*labels, *fields))
+        self._labels = itemgetter(*labels) if labels and metric is not None else None
+        self._move = None if metric is None or labels else _mover(metric)
+        self._movers: dict[Any, Callable[[float], None]] = {}
 
     def __call__(self, amount: float = 1, **facts: Any) -> None:  # noqa: ANN401 - facts are what the log can render
         """Emit it: `amount` moves the counter, or is what the histogram observes."""
-        if not self.allowed.issuperset(facts):
-            raise TypeError(f"{self.name} does not carry {sorted(set(facts) - self.allowed)}")
-        if self.metric is not None:
-            metric = self._labelled(tuple([facts[label] for label in self.labels])) if self.labels else self.metric
-            metric.inc(amount) if isinstance(metric, Counter) else metric.observe(amount)
-        if _LEVELS[self.level] >= _threshold():
-            structlog.get_logger().log(_LEVELS[self.level], self.name, **facts)
+        if not self._allowed.issuperset(facts):
+            raise TypeError(f"{self.name} does not carry {sorted(set(facts) - self._allowed)}")
+        if self._labels is not None:
+            values = self._labels(facts)
+            (self._movers.get(values) or self._labelled(values))(amount)
+        elif self._move is not None:
+            self._move(amount)
+        if self._severity >= _level:
+            # Whoever closed standard error does without the log; a request must not fail for it.
+            with contextlib.suppress(OSError, ValueError):
+                structlog.get_logger().log(self._severity, self.name, **facts)
 
-    def _labelled(self, values: tuple[Any, ...]) -> Any:  # noqa: ANN401 - a counter or a histogram
-        """Return the metric of these labels; the library's own look-up costs more than the count."""
-        found = self.children.get(values)
-        if found is None:
-            found = self.children[values] = self.metric.labels(*values) if self.metric is not None else None
-        return found
+    def _labelled(self, values: Any) -> Callable[[float], None]:  # noqa: ANN401 - one label's value, or a tuple of them
+        """Remember what moves the metric of these labels; the library's own look-up costs more than the count."""
+        assert self.metric is not None
+        labelled = self.metric.labels(*(values if isinstance(values, tuple) else (values,)))
+        return self._movers.setdefault(values, _mover(labelled))
+
+
+def _mover(metric: Counter | Histogram) -> Callable[[float], None]:
+    return metric.inc if isinstance(metric, Counter) else metric.observe
 
 
 def counter(name: str, sentence: str, *labels: str) -> Counter:
@@ -76,10 +92,6 @@ def gauge(name: str, sentence: str, *labels: str) -> Gauge:
 
 
 _level = logging.INFO
-
-
-def _threshold() -> int:
-    return _level
 
 
 def configure(*, level: Level = "info", style: Literal["auto", "json", "text"] = "auto") -> None:
@@ -201,7 +213,7 @@ PUBLISHED = Event(
 )
 DUPLICATE = Event(
     "delivery_duplicate",
-    "info",
+    "debug",
     counter("deliveries_duplicate", "Deliveries seen before and dropped on purpose, by type.", "type"),
     labels=("type",),
 )

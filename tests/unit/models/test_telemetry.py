@@ -1,0 +1,48 @@
+"""What every part of the service tells goes through these few lines."""
+
+import io
+import sys
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+
+from models import telemetry
+
+
+class _Closed(io.StringIO):
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("kind", ["gone", "closed"])
+def test_an_event_is_counted_when_nobody_reads_the_log_any_more(kind, monkeypatch):
+    log = _Closed() if kind == "gone" else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", log)
+    telemetry.configure(level="debug", style="json")
+    if kind == "closed":
+        log.close()
+    counted = Counter("told", "Told.", registry=CollectorRegistry())
+
+    telemetry.Event("told", "error", counted, fields=("bytes",))(bytes=1)
+
+    structlog.reset_defaults()
+    assert counted.collect()[0].samples[0].value == 1
+
+
+def test_each_set_of_labels_is_counted_by_itself():
+    counted = Counter("told", "Told.", ("stage", "type"), registry=CollectorRegistry())
+    event = telemetry.Event("told", "debug", counted, labels=("stage", "type"))
+
+    for kind in ("a", "b", "a"):
+        event(stage="links", type=kind)
+
+    found = {
+        sample.labels["type"]: sample.value for sample in counted.collect()[0].samples if "created" not in sample.name
+    }
+    assert found == {"a": 2, "b": 1}
+
+
+def test_a_fact_that_is_not_declared_is_refused():
+    with pytest.raises(TypeError, match=r"told does not carry \['name'\]"):
+        telemetry.Event("told", "debug")(name="x")
