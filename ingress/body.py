@@ -64,16 +64,24 @@ async def read(request: web.Request, held: Held, *, bytes_max: int, timeout_s: f
     """
     if hdrs.CONTENT_ENCODING in request.headers:
         raise EncodedBody
-    if (request.content_length or 0) > bytes_max + EXCESS_BYTES_MAX:
-        raise TooLarge
     try:
         # Most bodies came together with their headers: they need no clock.
         if request.content.is_eof():
-            return await _read(request, held, bytes_max)
+            return _arrived(request, held, bytes_max)
+        if (request.content_length or 0) > bytes_max + EXCESS_BYTES_MAX:
+            raise TooLarge
         async with asyncio.timeout(timeout_s):
             return await _read(request, held, bytes_max)
     except (TimeoutError, ConnectionError, web.RequestPayloadError):
         raise (TooLarge if held.bytes > bytes_max else SlowBody) from None
+
+
+def _arrived(request: web.Request, held: Held, bytes_max: int) -> bytes:
+    body = request.content.read_nowait()
+    held.take(len(body))
+    if held.bytes > bytes_max:
+        raise TooLarge
+    return body
 
 
 async def _read(request: web.Request, held: Held, bytes_max: int) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Coroutine, Sequence
+from time import monotonic
 from typing import Any, Literal, Protocol
 
 from ingress.records import Delivery, Record, records
@@ -73,7 +74,7 @@ class Keeper:
 
     async def keep(self, delivery: Delivery, envelope: Envelope) -> Path:
         """Return where `delivery` is kept for good; raise `CannotKeep` in time, or `TooLarge`."""
-        deadline = asyncio.get_running_loop().time() + self._answer_timeout_s
+        deadline = monotonic() + self._answer_timeout_s
         if not self.gate.is_set():
             await self._patiently(self.gate.wait())
         direct = self.path == "kafka"
@@ -81,7 +82,7 @@ class Keeper:
             self._spooling = False
             return "kafka"
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(deadline - monotonic()):
                 if not direct and self._publishing:
                     await self._patiently(self._let_pass())
                 await self._spool.write(delivery)

@@ -1,7 +1,8 @@
 """What one delivery becomes in `webhooks`: its bytes, unchanged, once per patient. Pure."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from models import headers
 from models.envelope import Envelope, digest
@@ -15,16 +16,14 @@ HEADER_BYTES_MAX = 512
 FAN_OUT_BODIES_MAX = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One request body that was signed, and when it was here."""
 
     body: bytes
     received_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One Kafka record to write; the key decides the partition the way Java's default does."""
 
     key: bytes | None

@@ -4,7 +4,6 @@ The tolerance is deliberate: whatever cannot be found is None, and the body is k
 """
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -12,8 +11,7 @@ import msgspec
 KEY_BYTES_MAX = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """The ids of one delivery; each is None where the body does not say, or says something that is not a string."""
 
     message_id: str | None = None
@@ -33,37 +31,37 @@ class Envelope:
     def keys(self) -> tuple[bytes | None, ...]:
         """Return the Kafka key of each record this delivery becomes: one per patient, at least one."""
         other = self.job_id or self.user_id or self.message_id
-        return tuple(_key(patient_id or other) for patient_id in self.patient_ids) or (_key(other),)
+        return tuple([_key(patient_id or other) for patient_id in self.patient_ids]) or (_key(other),)
 
 
-class _Meta(msgspec.Struct):
+class _Meta(msgspec.Struct, frozen=True):
     messageId: Any = None  # noqa: N815 - Metriport's own names throughout
     type: Any = None
     when: Any = None
     requestId: Any = None  # noqa: N815
 
 
-class _Patient(msgspec.Struct):
+class _Patient(msgspec.Struct, frozen=True):
     patientId: Any = None  # noqa: N815
 
 
-class _Job(msgspec.Struct):
+class _Job(msgspec.Struct, frozen=True):
     requestId: Any = None  # noqa: N815
 
 
-class _User(msgspec.Struct):
+class _User(msgspec.Struct, frozen=True):
     userId: Any = None  # noqa: N815
 
 
 class _Body(msgspec.Struct):
     """The parts we look at; msgspec skips the rest, still checking that it is JSON."""
 
-    meta: _Meta = msgspec.field(default_factory=_Meta)
+    meta: _Meta = _Meta()
     ping: Any = None
-    patients: list[_Patient] = msgspec.field(default_factory=list)
-    payload: _Patient = msgspec.field(default_factory=_Patient)
-    bulkPatientCreate: _Job = msgspec.field(default_factory=_Job)  # noqa: N815
-    users: list[_User] = msgspec.field(default_factory=list)
+    patients: tuple[_Patient, ...] = ()
+    payload: _Patient = _Patient()
+    bulkPatientCreate: _Job = _Job()  # noqa: N815
+    users: tuple[_User, ...] = ()
 
 
 class _OneOf(msgspec.Struct):
@@ -102,10 +100,10 @@ def _read_odd(body: bytes) -> Envelope:
         _Body(
             meta=_part(parts.meta, _Meta) or _Meta(),
             ping=parts.ping,
-            patients=_part(parts.patients, list[_Patient]) or [],
+            patients=_part(parts.patients, tuple[_Patient, ...]) or (),
             payload=_part(parts.payload, _Patient) or _Patient(),
             bulkPatientCreate=_part(parts.bulkPatientCreate, _Job) or _Job(),
-            users=_part(parts.users, list[_User]) or [],
+            users=_part(parts.users, tuple[_User, ...]) or (),
         )
     )
 
@@ -118,7 +116,7 @@ def _part(raw: msgspec.Raw, kind: Any) -> Any:  # noqa: ANN401 - one of the shap
 
 
 def _envelope(body: _Body) -> Envelope:
-    patient_ids = tuple(_text(patient.patientId) for patient in body.patients)
+    patient_ids = tuple([_text(patient.patientId) for patient in body.patients])
     if not patient_ids and (patient_id := _text(body.payload.patientId)):
         patient_ids = (patient_id,)
     return Envelope(
@@ -129,7 +127,7 @@ def _envelope(body: _Body) -> Envelope:
         ping=_text(body.ping),
         patient_ids=patient_ids,
         job_id=_text(body.bulkPatientCreate.requestId),
-        user_id=next((user_id for user in body.users if (user_id := _text(user.userId))), None),
+        user_id=next(filter(None, [_text(user.userId) for user in body.users]), None),
     )
 
 

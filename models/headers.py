@@ -35,4 +35,6 @@ def value(headers: Sequence[tuple[str, bytes]], name: str) -> str | None:
 
 def timestamp(moment: datetime) -> str:
     """Return `moment` the way Metriport writes times: UTC, milliseconds, `Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
