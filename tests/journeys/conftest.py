@@ -47,6 +47,7 @@ class Service:
             "LOG_FORMAT": "json",
         }
         self.url = f"http://127.0.0.1:{self.port}"
+        self.security = {}
         self._worker = contextlib.AsyncExitStack()
 
     async def start_worker(self):
@@ -90,6 +91,7 @@ class Service:
             auto_offset_reset="earliest",
             fetch_max_wait_ms=50,
             max_partition_fetch_bytes=40 * 2**20,
+            **self.security,
         )
         found = {topic: [] for topic in topics}
         async with asyncio.timeout(ARRIVE_TIMEOUT_S):
