@@ -8,7 +8,7 @@ partition's next owner can remove what a killed worker left behind.
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -92,7 +92,7 @@ class Writing:
         self._file: LocalFile | Upload = LocalFile(folder / staging) if folder else Upload(store, staging)
         self._kept = False
 
-    async def write(self, pieces: Sequence[bytes]) -> None:
+    async def write(self, pieces: Iterable[bytes]) -> None:
         """Append `pieces`."""
         with _unavailable():
             await self._file.write(pieces)
@@ -126,10 +126,10 @@ class Upload:
         self._key = key
         self._writer: Any = None
 
-    async def write(self, pieces: Sequence[bytes]) -> None:
+    async def write(self, pieces: Iterable[bytes]) -> None:
         """Append `pieces`."""
         writer = self._open()
-        for piece in pieces:
+        for piece in await asyncio.to_thread(list, pieces):  # making them takes time
             await writer.write(piece)
 
     async def close(self) -> None:

@@ -23,7 +23,6 @@ from streams.links.intake import Intake
 from streams.links.limits import KIB, MIB, FetchLimits
 from streams.links.link import Facts, Link, Outcome, Reason
 
-LARGE_BYTES = 256 * KIB  # from here on it pays to hash and store at the same time
 WAITING_BYTES_MAX = 4 * MIB  # received, not yet stored
 ERROR_BYTES = 4 * KIB  # how much of an error's body is looked at
 _OK = 200
@@ -131,7 +130,7 @@ class Fetcher:
             pieces = _pieces(intake, self._limited(response, progress), digest[0] if digest else None)
             async with aclosing(gathered(pieces, WAITING_BYTES_MAX)) as helpings:
                 async for helping in helpings:
-                    await _store(intake, writing, helping)
+                    await writing.write(intake.take(helping))
         except Failure as failure:
             return failure
         except CannotInflate:
@@ -204,14 +203,6 @@ async def _pieces(intake: Intake, blocks_: AsyncIterator[bytes], digest: Any) ->
             yield piece
     for piece in intake.end():
         yield piece
-
-
-async def _store(intake: Intake, writing: Writing, pieces: list[bytes]) -> None:
-    if sum(map(len, pieces)) < LARGE_BYTES:
-        intake.take(pieces)
-        await writing.write(pieces)
-    else:
-        await asyncio.gather(asyncio.to_thread(intake.take, pieces), writing.write(pieces))
 
 
 def _is_gzip(response: aiohttp.ClientResponse) -> bool:

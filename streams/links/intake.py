@@ -30,13 +30,14 @@ class Intake:
         """Whether the body may be gzip, so that feeding takes long."""
         return self._inflater is not None or (self._inflate and not self._started)
 
-    def take(self, pieces: Iterable[bytes]) -> None:
-        """Count and hash pieces that are about to be stored."""
+    def take(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield `pieces` as they are, each counted and hashed by whoever asks for it: best where it is stored."""
         for piece in pieces:
             self.bytes += len(piece)
             self._sha256.update(piece)
             if len(self.head) < HEAD_BYTES:
                 self.head += piece[: HEAD_BYTES - len(self.head)]
+            yield piece
 
     @property
     def sha256(self) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -25,8 +25,8 @@ class LocalFile:
         self._bytes = 0
         self._bytes_handed_on = 0
 
-    async def write(self, pieces: Sequence[bytes]) -> None:
-        """Append `pieces`."""
+    async def write(self, pieces: Iterable[bytes]) -> None:
+        """Append `pieces`, which are made in the thread that writes them."""
         await asyncio.to_thread(self._write, pieces)
 
     async def close(self) -> None:
@@ -37,7 +37,7 @@ class LocalFile:
         """Remove the file; nothing is written any more."""
         await asyncio.to_thread(self._discard)
 
-    def _write(self, pieces: Sequence[bytes]) -> None:
+    def _write(self, pieces: Iterable[bytes]) -> None:
         with self._alone:
             if self._discarded:
                 return
