@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError, SchemaValidator
 from pydantic_core import core_schema as cs
 
 Schema: TypeAlias = dict[str, Any]
-_ANY_RESOURCE = "resource"
+ANY_RESOURCE = "resource"
 _WRAP = "FhirBase.__get_pydantic_core_schema__.<locals>._validate"
 
 
@@ -45,6 +45,17 @@ class Required(NamedTuple):
     extension: str | None
 
 
+class Checks(NamedTuple):
+    """What an element must have beside the right fields."""
+
+    choices: tuple[Choice, ...]
+    required: tuple[Required, ...]
+
+    def function(self) -> Callable[[Any], Any]:
+        """Return the check of an element as a dict, by the names it has in JSON."""
+        return _check_of(self.choices, self.required)
+
+
 class Rules(Protocol):
     """What is asked of the parts."""
 
@@ -60,13 +71,29 @@ class Rules(Protocol):
     def listed(self, schema: Schema) -> Schema:
         """Return the schema of a list."""
 
-    def object(self, cls: Any, fields: dict[str, Any], after: Callable[[Any], Any] | None) -> Schema:  # noqa: ANN401
+    def object(self, cls: Any, fields: dict[str, Any], checks: Checks | None) -> Schema:  # noqa: ANN401
         """Return the schema of a whole element."""
+
+
+class Definitions(NamedTuple):
+    """The schemas of all elements by name, and the name of each resource type's."""
+
+    schemas: dict[str, Schema]
+    resources: dict[str, str]
 
 
 def assemble(classes: Mapping[str, Any], rules: Rules) -> SchemaValidator:
     """Return a validator that takes any resource of `classes`, as a dict with its `resourceType`."""
-    return _Assembly(rules).validator(classes)
+    schemas, resources = definitions(classes, rules)
+    references: Any = {name: cs.definition_reference_schema(reference) for name, reference in resources.items()}
+    anything: Any = cs.tagged_union_schema(references, "resourceType", ref=ANY_RESOURCE)
+    every: list[Any] = [anything, *({**schema, "ref": name} for name, schema in schemas.items())]
+    return SchemaValidator(cs.definitions_schema(cs.definition_reference_schema(ANY_RESOURCE), every))
+
+
+def definitions(classes: Mapping[str, Any], rules: Rules) -> Definitions:
+    """Return the schemas of `classes` and of all they are made of; a resource of any type is called `ANY_RESOURCE`."""
+    return _Assembly(rules).definitions(classes)
 
 
 class _Assembly:
@@ -75,14 +102,12 @@ class _Assembly:
         self._definitions: dict[str, Schema] = {}
         self._waiting: list[tuple[str, Any]] = []
 
-    def validator(self, classes: Mapping[str, Any]) -> SchemaValidator:
-        tagged = {name: self._reference(cls) for name, cls in classes.items()}
+    def definitions(self, classes: Mapping[str, Any]) -> Definitions:
+        resources = {name: self._reference(cls)["schema_ref"] for name, cls in classes.items()}
         while self._waiting:
             reference, cls = self._waiting.pop()
-            self._definitions[reference] = {**self._object(cls), "ref": reference}
-        anything: Any = cs.tagged_union_schema(tagged, "resourceType", ref=_ANY_RESOURCE)
-        definitions: list[Any] = [anything, *self._definitions.values()]
-        return SchemaValidator(cs.definitions_schema(cs.definition_reference_schema(_ANY_RESOURCE), definitions))
+            self._definitions[reference] = self._object(cls)
+        return Definitions(self._definitions, resources)
 
     def _reference(self, cls: Any) -> Any:  # noqa: ANN401 - a class of the library
         name = f"{cls.__module__}.{cls.__name__}"
@@ -123,7 +148,7 @@ class _Assembly:
     def _nested(self, source: Any, element: Element) -> Schema:  # noqa: ANN401
         path: str = source._model_klass  # noqa: SLF001
         if path.endswith(".Resource"):
-            reference: Any = cs.definition_reference_schema(_ANY_RESOURCE)
+            reference: Any = cs.definition_reference_schema(ANY_RESOURCE)
             return dict(reference)
         if path.endswith(".Element"):
             raise Unassembled(path)
@@ -157,7 +182,7 @@ def _fields(cls: Any) -> tuple[dict[str, Schema], Callable[[Any], Any] | None]: 
     return schema["fields"], before
 
 
-def _after(cls: Any) -> Callable[[Any], Any] | None:  # noqa: ANN401
+def _after(cls: Any) -> Checks | None:  # noqa: ANN401
     """Return the check of choices and required primitives, by alias; None if the class has neither."""
     probe = cls.model_construct()
     aliases = {name: field.alias or name for name, field in cls.model_fields.items()}
@@ -171,10 +196,10 @@ def _after(cls: Any) -> Callable[[Any], Any] | None:  # noqa: ANN401
     required = tuple(
         Required(name, aliases[extension] if extension else None) for name, extension in probe.get_required_fields()
     )
-    return _checks(choices, required) if choices or required else None
+    return Checks(choices, required) if choices or required else None
 
 
-def _checks(choices: tuple[Choice, ...], required: tuple[Required, ...]) -> Callable[[Any], Any]:
+def _check_of(choices: tuple[Choice, ...], required: tuple[Required, ...]) -> Callable[[Any], Any]:
     def check(value: dict[str, Any]) -> dict[str, Any]:
         for name, extension in required:
             if value.get(name) is None and not (extension and (value.get(extension) or {}).get("extension")):

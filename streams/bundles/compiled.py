@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from pydantic_core import core_schema as cs
 
-from streams.bundles.assembly import Element, Schema, assemble
+from streams.bundles.assembly import Checks, Element, Schema, assemble
 
 _YEAR = "[1-9][0-9]{3}"
 _MONTH = "(?:0[1-9]|1[0-2])"
@@ -16,9 +16,9 @@ _DAY = f"(?:{_MONTH}-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
 _ZONE = "(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9])"
 # The everyday forms, seen by a regular expression in Rust; all others go the library's way through Python.
-_EVERYDAY = {
-    "Date": f"^{_YEAR}(?:-{_MONTH}|-{_DAY})?$",
-    "DateTime": f"^{_YEAR}(?:-{_MONTH}|-{_DAY}(?:T{_CLOCK}{_ZONE})?)?$",
+EVERYDAY_TIMES = {
+    "Date": f"^{_YEAR}-{_DAY}$|^{_YEAR}(?:-{_MONTH})?$",
+    "DateTime": f"^{_YEAR}-{_DAY}(?:T{_CLOCK}{_ZONE})?$|^{_YEAR}(?:-{_MONTH})?$",
     "Instant": f"^{_YEAR}-{_DAY}T{_CLOCK}{_ZONE}$",
     "Time": f"^{_CLOCK}$",
 }
@@ -86,25 +86,26 @@ class _Fast:
     def listed(self, schema: Schema) -> Schema:
         return schema
 
-    def object(self, cls: Any, fields: dict[str, Any], after: Callable[[Any], Any] | None) -> Schema:  # noqa: ANN401
+    def object(self, cls: Any, fields: dict[str, Any], checks: Checks | None) -> Schema:  # noqa: ANN401
         """Return the schema; for an element with very many fields two, with the everyday ones and with all of them."""
         if not self._underscored:
             fields = {key: field for key, field in fields.items() if key[0] != "_"}
-        everyday = _everyday(cls, fields)
+        everyday = everyday_fields(cls, fields)
         if len(fields) - len(everyday) < _SPARED_FIELDS_MIN:
-            return _checked(_typed_dict(cls, fields), after)
+            return _checked(_typed_dict(cls, fields), checks)
 
         def shape(value: object) -> str:
             return "everyday" if type(value) is dict and everyday.keys() >= value.keys() else "all"
 
         choices: Any = {
-            "everyday": _checked(_typed_dict(cls, everyday), after),
-            "all": _checked(_typed_dict(cls, fields), after),
+            "everyday": _checked(_typed_dict(cls, everyday), checks),
+            "all": _checked(_typed_dict(cls, fields), checks),
         }
         return dict(cs.tagged_union_schema(choices, shape))
 
 
-def _everyday(cls: Any, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+def everyday_fields(cls: Any, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+    """Return those of an element's fields that it nearly always makes do with."""
     if cls.__name__ == "Extension":
         return {key: field for key, field in fields.items() if key in _EXTENSION_KEYS}
     return {key: field for key, field in fields.items() if field["required"] or "_" not in key}
@@ -114,21 +115,24 @@ def _typed_dict(cls: Any, fields: dict[str, Any]) -> Schema:  # noqa: ANN401
     return dict(cs.typed_dict_schema(fields, cls_name=cls.__name__, extra_behavior="forbid"))
 
 
-def _checked(schema: Schema, after: Callable[[Any], Any] | None) -> Schema:
-    return schema if after is None else dict(cs.no_info_after_validator_function(after, schema))
+def _checked(schema: Schema, checks: Checks | None) -> Schema:
+    return schema if checks is None else dict(cs.no_info_after_validator_function(checks.function(), schema))
 
 
 def _quick(schema: Schema) -> Any:  # noqa: ANN401 - a core schema
     """Return a schema for the everyday values of a primitive that the library checks in Python, if there is one."""
-    function = schema["function"]["function"]
-    name = getattr(function, "__qualname__", "").partition(".")[0]
-    owner = getattr(function, "__self__", None)
-    if owner is not None and owner.__name__ in _EVERYDAY:
-        return cs.str_schema(pattern=_EVERYDAY[owner.__name__], strict=True)
-    if name == "Time":
-        return cs.str_schema(pattern=_EVERYDAY["Time"], strict=True)
+    name = python_primitive(schema)
+    if name in EVERYDAY_TIMES:
+        return cs.str_schema(pattern=EVERYDAY_TIMES[name], strict=True)
     if name == "Decimal":
         return cs.float_schema(allow_inf_nan=False, strict=True)
     if name == "Url" and schema["schema"]["type"] == "str":
         return cs.str_schema(strict=True)
     return None
+
+
+def python_primitive(schema: Schema) -> str:
+    """Return the library's name of a primitive that it checks in Python."""
+    function = schema["function"]["function"]
+    owner = getattr(function, "__self__", None)
+    return str(owner.__name__) if owner is not None else getattr(function, "__qualname__", "").partition(".")[0]

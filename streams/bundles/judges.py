@@ -1,13 +1,13 @@
 """The three that judge a resource - library, compiled check, lint - built once and tried before they are trusted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 import orjson
 
-from streams.bundles import compiled, lint
+from streams.bundles import compiled, lint, typed
 from streams.bundles.compiled import FastCheck
 from streams.bundles.library import Library, versions
 from streams.bundles.limits import Limits
@@ -78,7 +78,7 @@ class Judges:
 def judges() -> Judges:
     """Build the judges. A compiled check or a lint that cannot be built, or disagrees with the library, is left out."""
     library = Library()
-    fast = _built(compiled.accepting, library) if _is_fuzzed() else None
+    fast = _built(_fast, library) if _is_fuzzed() else None
     if fast is not None and not _agrees(fast, library):
         fast = None
     return Judges(library, fast, _built(lint.warning, library))
@@ -87,6 +87,18 @@ def judges() -> Judges:
 def validator_id() -> str:
     """Return what decided a verdict, for the record."""
     return " ".join(f"{name}={version}" for name, version in versions().items()) + f" lint={lint.VERSION}"
+
+
+def _fast(classes: Mapping[str, Any]) -> FastCheck:
+    read, check = typed.accepting(classes), compiled.accepting(classes)
+
+    def fast(resource: object, raw: bytes) -> object:
+        try:
+            return read(raw)
+        except Exception:  # noqa: BLE001 - not an everyday resource, for whatever reason: a matter of time only
+            return check(resource, raw)
+
+    return fast
 
 
 def _is_fuzzed() -> bool:

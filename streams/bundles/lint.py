@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 from pydantic_core import core_schema as cs
 
-from streams.bundles.assembly import Element, Schema, assemble
+from streams.bundles.assembly import Checks, Element, Schema, assemble
 
 VERSION = "1"
 _TEXTUAL = ("Date", "DateTime", "Instant", "Time")
@@ -46,11 +46,11 @@ class _Strict:
     def listed(self, schema: Schema) -> Schema:
         return {**schema, "min_length": 1, "strict": True}
 
-    def object(self, cls: Any, fields: dict[str, Any], after: Callable[[Any], Any] | None) -> Schema:  # noqa: ANN401
+    def object(self, cls: Any, fields: dict[str, Any], checks: Checks | None) -> Schema:  # noqa: ANN401
         known = {key: field for key, field in fields.items() if key != "fhir_comments"}
         schema: Any = cs.typed_dict_schema(known, cls_name=cls.__name__, extra_behavior="forbid")
-        if after is not None:
-            schema = cs.no_info_after_validator_function(after, schema)
+        if checks is not None:
+            schema = cs.no_info_after_validator_function(checks.function(), schema)
         return dict(cs.no_info_after_validator_function(_something, schema))
 
 

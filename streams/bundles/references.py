@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from streams.bundles.manifest import Manifest
 from streams.bundles.survey import Row
 
-_REFERENCE = re.compile(rb'"reference"\s*:\s*"([^"\\]+)"')
+_KEY = b'"reference"'
+_VALUE = re.compile(rb'\s*:\s*"([^"\\]+)"')
 _BARE = ("urn:uuid:", "urn:id:")
 
 
@@ -23,7 +24,9 @@ class References:
     def of(self, resources: Iterable[bytes]) -> dict[str, str]:
         """Return what the references in these resources become, for those that become something else."""
         found: dict[str, str] = {}
-        for written in {written for raw in resources for written in _REFERENCE.findall(raw)}:
+        # Split first: the key is found many times faster so than by a regular expression.
+        values = (_VALUE.match(behind) for raw in resources for behind in raw.split(_KEY)[1:])
+        for written in {value[1] for value in values if value is not None}:
             reference = written.decode("utf-8", "replace")
             if (target := self._target(reference)) != reference:
                 found[reference] = target

@@ -38,8 +38,8 @@ class SnapshotLimits(NamedTuple):
     block_bytes: int = 2**20
     entry_bytes_max: int = 64 * 2**20
     resources_max: int = 1_000_000
-    chunk_resources_max: int = 100
-    chunk_bytes_max: int = 200_000
+    chunk_resources_max: int = 500
+    chunk_bytes_max: int = 2**19
 
 
 class Claim(NamedTuple):
@@ -65,12 +65,9 @@ async def compare(
     claim: Claim, bundle: BundleFile, manifest: Manifest, examiner: Examiner, *, limits: SnapshotLimits, grace: Grace
 ) -> Found:
     """Fold the bundle into `manifest`, which is changed; raise `Unreadable` if it cannot be taken."""
-    trusted = manifest.head.validator == claim.validator
-    if trusted and (found := await asyncio.to_thread(_repeat, claim, manifest, grace)) is not None:
-        return found
-    look = await asyncio.to_thread(_look, claim, bundle, manifest, limits, trusted=trusted)
-    if diff.is_stale(manifest, look.source):
-        return Found(None, {})
+    look = await asyncio.to_thread(_look, claim, bundle, manifest, limits, grace)
+    if isinstance(look, Found):
+        return look
     await _recognise_and_judge(bundle, manifest, look, examiner, limits)
     return await asyncio.to_thread(_fold, claim, manifest, look, grace)
 
@@ -80,18 +77,28 @@ class _Look(NamedTuple):
 
     seen: list[tuple[Entry, bytes]]
     rows: list[Row]
+    shared: list[Row]
+    others: list[Row]
     source: Source
     identities: Identities
 
 
-def _look(claim: Claim, bundle: BundleFile, manifest: Manifest, limits: SnapshotLimits, *, trusted: bool) -> _Look:
+def _look(claim: Claim, bundle: BundleFile, manifest: Manifest, limits: SnapshotLimits, grace: Grace) -> _Look | Found:
+    """Return what a first look finds; or all there is to find, if that was seen before or is too old."""
+    trusted = manifest.head.validator == claim.validator
+    if trusted and (found := _repeat(claim, manifest, grace)) is not None:
+        return found
     blocks = bundle.blocks(block_bytes=limits.block_bytes, entry_bytes_max=limits.entry_bytes_max)
     surveyed = survey.survey(blocks, manifest, trusted=trusted, resources_max=limits.resources_max)
     rows = surveyed.rows()
     seen = list(surveyed.known())
     _check_patient(claim.patient, seen, rows)
-    identities = Identities(manifest, [entry for entry, _ in seen], rows)
-    return _Look(seen, rows, _source(claim, manifest, seen, rows), identities)
+    source = _source(claim, manifest, seen, rows)
+    if diff.is_stale(manifest, source):
+        return Found(None, {})
+    shared = [row for row in rows if row.type in SHARED_TYPES]
+    others = [row for row in rows if row.type not in SHARED_TYPES]
+    return _Look(seen, rows, shared, others, source, Identities(manifest, [entry for entry, _ in seen], rows))
 
 
 def _fold(claim: Claim, manifest: Manifest, look: _Look, grace: Grace) -> Found:
@@ -120,13 +127,15 @@ async def _recognise_and_judge(
     bundle: BundleFile, manifest: Manifest, look: _Look, examiner: Examiner, limits: SnapshotLimits
 ) -> None:
     """Shared types first: what they are depends on what they say, and what refers to them depends on what they are."""
-    shared = [row for row in look.rows if row.type in SHARED_TYPES]
-    others = [row for row in look.rows if row.type not in SHARED_TYPES]
-    await _judge(bundle, shared, References(manifest, ()), examiner, limits)
-    await asyncio.to_thread(look.identities.give_shared, shared)
-    await asyncio.to_thread(look.identities.give, others, fold=look.source.complete)
-    references = await asyncio.to_thread(References, manifest, look.rows)
-    await _judge(bundle, others, references, examiner, limits)
+    await _judge(bundle, look.shared, References(manifest, ()), examiner, limits)
+    references = await asyncio.to_thread(_recognise, manifest, look)
+    await _judge(bundle, look.others, references, examiner, limits)
+
+
+def _recognise(manifest: Manifest, look: _Look) -> References:
+    look.identities.give_shared(look.shared)
+    look.identities.give(look.others, fold=look.source.complete)
+    return References(manifest, look.rows)
 
 
 async def _judge(
@@ -137,8 +146,7 @@ async def _judge(
 
     async def judge(chunk: list[Row]) -> None:
         try:
-            resources = await asyncio.to_thread(_read, bundle, chunk)
-            findings = await examiner.examine(resources, references.of(resources))
+            findings = await examiner.examine(*await asyncio.to_thread(_read, bundle, chunk, references))
             for row, finding in zip(chunk, findings, strict=True):
                 row.finding, row.validation = finding.finding, finding.validation
                 row.content, row.outcome = finding.content, finding.outcome
@@ -151,8 +159,9 @@ async def _judge(
             tasks.create_task(judge(chunk))
 
 
-def _read(bundle: BundleFile, rows: list[Row]) -> list[bytes]:
-    return [bundle.bytes(row.start, row.end) for row in rows]
+def _read(bundle: BundleFile, rows: list[Row], references: References) -> tuple[list[bytes], dict[str, str]]:
+    resources = [bundle.bytes(row.start, row.end) for row in rows]
+    return resources, references.of(resources)
 
 
 def _chunks(rows: list[Row], limits: SnapshotLimits) -> Iterator[list[Row]]:
