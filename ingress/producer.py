@@ -1,8 +1,8 @@
 """Keeps one usable producer at hand: starts it, watches it, and replaces it when it hangs or fails."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Literal
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -43,11 +43,11 @@ class Producer:
             return self._trouble
         return "ok" if self._session.healthy else "slow"
 
-    async def publish(self, records: Sequence[Record], *, timeout_s: float | None) -> None:
+    def publish(self, records: Sequence[Record], *, timeout_s: float | None) -> Coroutine[Any, Any, None]:
         """Return when Kafka has acknowledged every record; raise as `Session.publish` does."""
         if self._session is None or not self._session.healthy:
             raise Unavailable
-        await self._session.publish(records, timeout_s=timeout_s)
+        return self._session.publish(records, timeout_s=timeout_s)
 
     async def usable(self) -> None:
         """Wait until the state is ok."""

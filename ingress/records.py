@@ -37,37 +37,28 @@ def records(delivery: Delivery, envelope: Envelope, *, body_bytes_max: int) -> t
     A delivery whose copies would exceed twice `body_bytes_max` becomes one record without `x-patient-index`: it is
     kept, and reading it is the next stage's business.
     """
-    keys = envelope.keys()
-    about = _About(delivery, envelope)
-    if len(keys) > 1 and len(keys) * len(delivery.body) > FAN_OUT_BODIES_MAX * body_bytes_max:
-        return (Record(keys[0], delivery.body, about.once(0)),)
-    return tuple([Record(key, delivery.body, about.of_patient(index)) for index, key in enumerate(keys)])
+    keys, body = envelope.keys(), delivery.body
+    message_id = envelope.message_id if _fits(envelope.message_id) else None
+    own_id = message_id or digest(body)
+    shared = _shared(delivery, envelope, message_id)
+    if len(keys) > 1 and len(keys) * len(body) > FAN_OUT_BODIES_MAX * body_bytes_max:
+        return (Record(keys[0], body, [*shared, headers.id_of(f"{own_id}/0")]),)
+    return tuple(
+        [
+            Record(key, body, [*shared, headers.id_of(f"{own_id}/{index}"), (headers.PATIENT_INDEX, b"%d" % index)])
+            for index, key in enumerate(keys)
+        ]
+    )
 
 
-class _About:
-    """The headers of one delivery; all that its records have in common is worked out once."""
-
-    __slots__ = ("_id", "_kind", "_message_id", "_received_at", "_time")
-
-    def __init__(self, delivery: Delivery, envelope: Envelope) -> None:
-        message_id = envelope.message_id if _fits(envelope.message_id) else None
-        self._message_id = message_id
-        self._id = message_id or digest(delivery.body)
-        self._kind = (envelope.type if _fits(envelope.type) else None) or UNRECOGNISED
-        self._received_at = delivery.received_at
-        self._time = _moment(envelope.when) or delivery.received_at
-
-    def once(self, index: int) -> headers.Headers:
-        found = headers.cloud_event(ce_id=f"{self._id}/{index}", source=SOURCE, kind=self._kind, time=self._time)
-        if self._message_id is not None:
-            found.append((headers.MESSAGE_ID, self._message_id.encode()))
-        found.append((headers.RECEIVED_AT, self._received_at.encode()))
-        return found
-
-    def of_patient(self, index: int) -> headers.Headers:
-        found = self.once(index)
-        found.append((headers.PATIENT_INDEX, b"%d" % index))
-        return found
+def _shared(delivery: Delivery, envelope: Envelope, message_id: str | None) -> headers.Headers:
+    """Return the headers that all records of one delivery have in common."""
+    kind = (envelope.type if _fits(envelope.type) else None) or UNRECOGNISED
+    found = headers.about(source=SOURCE, kind=kind, time=_moment(envelope.when) or delivery.received_at)
+    if message_id is not None:
+        found.append((headers.MESSAGE_ID, message_id.encode()))
+    found.append((headers.RECEIVED_AT, delivery.received_at.encode()))
+    return found
 
 
 def _fits(value: str | None) -> bool:

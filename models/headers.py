@@ -6,7 +6,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-Headers = list[tuple[str, bytes]]
+Header = tuple[str, bytes]
+Headers = list[Header]
 
 MESSAGE_ID = "x-message-id"
 RECEIVED_AT = "x-received-at"
@@ -14,13 +15,23 @@ PATIENT_INDEX = "x-patient-index"
 SOURCE = "x-source"
 CE_ID = "ce_id"
 JSON = b"application/json"
+_SPEC_VERSION = ("ce_specversion", b"1.0")
 
 
 def cloud_event(*, ce_id: str, source: str, kind: str, time: str, content_type: bytes = JSON) -> Headers:
     """Return the CloudEvents headers of one record."""
+    return [id_of(ce_id), *about(source=source, kind=kind, time=time, content_type=content_type)]
+
+
+def id_of(ce_id: str) -> Header:
+    """Return the one CloudEvents header that no two records share."""
+    return (CE_ID, ce_id.encode())
+
+
+def about(*, source: str, kind: str, time: str, content_type: bytes = JSON) -> Headers:
+    """Return the other CloudEvents headers, which records of one origin share."""
     return [
-        ("ce_specversion", b"1.0"),
-        (CE_ID, ce_id.encode()),
+        _SPEC_VERSION,
         ("ce_source", source.encode()),
         ("ce_type", kind.encode()),
         ("ce_time", time.encode()),
