@@ -163,13 +163,19 @@ async def main(megabytes: int) -> None:
         folder, digest = Path(name), hashlib.sha256()
         # No `.gz` beside a plain file: aiohttp would serve it to whoever accepts gzip.
         with (folder / "MR.json").open("wb") as plain, gzip.open(folder / "packed.json.gz", "wb", 6) as packed:
+
+            def add(block: bytes) -> None:
+                plain.write(block)
+                packed.write(block)
+                digest.update(block)
+
             block = b""
             for piece in bundle(megabytes * MIB):
                 block += piece
                 if len(block) > MIB:
-                    plain.write(block), packed.write(block), digest.update(block)
+                    add(block)
                     block = b""
-            plain.write(block), packed.write(block), digest.update(block)
+            add(block)
         port: multiprocessing.Queue[int] = multiprocessing.Queue()
         server = multiprocessing.Process(target=serve, args=(name, port), daemon=True)
         server.start()
