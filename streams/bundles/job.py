@@ -28,6 +28,7 @@ from streams.engine.job import Output, Poison, Reading, Record, Step
 
 _STEP_OUTPUTS_MAX = 200
 _STEP_BYTES_MAX = 4 * 2**20
+_STEPS_MAX = 8
 
 
 class Options(NamedTuple):
@@ -91,12 +92,13 @@ class BundlesJob:
             yield Step([self._snapshot(bundle, Found(None, {}), reason=unreadable.reason)])
             raise Poison(unreadable.reason) from None
         if found.difference is not None:
-            batches = _batches(self._published(record, bundle, opened, found.difference))
-            # The bytes come from a disk, which may take its time.
-            while batch := await asyncio.to_thread(next, batches, None):
-                yield Step(batch)
-            for key, value in await asyncio.to_thread(lambda: list(manifest.shards())):
-                yield Step(changes={key: value})
+            helpings = _helpings(self._published(record, bundle, opened, found.difference), manifest)
+            more = True
+            while more:
+                # The bytes come from a disk, which may take its time.
+                steps, more = await asyncio.to_thread(next, helpings)
+                for step in steps:
+                    yield step
             yield Step([self._snapshot(bundle, found)], dict(manifest.switch()), atomic=True)
         else:
             yield Step([self._snapshot(bundle, found)])
@@ -218,6 +220,21 @@ def _manifest(patient: str, reading: Reading) -> Manifest:
         raise RuntimeError(f"the state has manifests of format {head.format}, this version reads {FORMAT}")
     keys = shard_keys(patient, head)
     return Manifest(patient, head, (entry for value in reading.get(keys) for entry in read_shard(value)))
+
+
+def _helpings(published: Iterator[Output], manifest: Manifest) -> Iterator[tuple[list[Step], bool]]:
+    """Yield the steps before the last one, as many as are worth a thread, and whether there are more to come."""
+    steps: list[Step] = []
+    for batch in _batches(published):
+        if steps:
+            yield steps, True
+        steps = [Step(batch)]
+    for key, value in manifest.shards():
+        steps.append(Step(changes={key: value}))
+        if len(steps) >= _STEPS_MAX:
+            yield steps, True
+            steps = []
+    yield steps, False
 
 
 def _batches(published: Iterator[Output]) -> Iterator[list[Output]]:

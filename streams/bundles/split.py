@@ -5,7 +5,7 @@ text from one entry's start to a comma is, in brackets, a valid JSON array, then
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,15 +39,18 @@ class Block:
     data: bytes
     resources: list[bytes]
 
-    def ranges(self) -> Iterator[tuple[int, int]]:
-        """Yield where each resource begins in the bundle, and behind its end."""
-        at = 0
-        for raw in self.resources:
-            if (key := _RESOURCE_KEY.search(self.data, at)) is not None and self.data.startswith(raw, key.end()):
-                at = key.end()
-            else:
-                # Should the same bytes stand earlier in the entry, they are as good: they are the same bytes.
-                at = self.data.index(raw, at)
+    def ranges(self, numbers: Iterable[int] | None = None) -> Iterator[tuple[int, int]]:
+        """Yield where the resources of these rising numbers, or all, begin in the bundle, and behind their ends."""
+        at, begun = 0, 0
+        for number in range(len(self.resources)) if numbers is None else numbers:
+            # Those between are nowhere looked for: no further behind than they are long.
+            at += sum(map(len, self.resources[begun:number]))
+            raw, begun = self.resources[number], number + 1
+            key = _RESOURCE_KEY.search(self.data, at)
+            while key is not None and not self.data.startswith(raw, key.end()):
+                key = _RESOURCE_KEY.search(self.data, key.end())
+            # Should the same bytes stand earlier, they are as good: they are the same bytes.
+            at = key.end() if key is not None else self.data.index(raw, at)
             yield self.start + at, self.start + at + len(raw)
             at += len(raw)
 

@@ -50,22 +50,20 @@ class Survey:
     def add(self, block: Block) -> None:
         """Take in the next resources."""
         hashes = [raw_hash(raw) for raw in block.resources]
-        if self._known.keys() >= set(hashes):
-            self.seen.update(zip(hashes, range(self.resources, self.resources + len(hashes)), strict=True))
-            self.resources += len(hashes)
-        else:
-            for raw, digest, (start, end) in zip(block.resources, hashes, block.ranges(), strict=True):
-                if digest in self._known:
-                    self.seen[digest] = self.resources
-                else:
-                    self._take(raw, digest, start, end)
-                self.resources += 1
+        unknown = [number for number, digest in enumerate(hashes) if digest not in self._known]
+        before = self.resources
+        if len(unknown) < len(hashes):
+            self.seen.update(zip(hashes, range(before, before + len(hashes)), strict=True))
+        for number, (start, end) in zip(unknown, block.ranges(unknown), strict=True):
+            self.seen.pop(hashes[number], None)
+            self._take(before + number, block.resources[number], hashes[number], start, end)
+        self.resources += len(hashes)
         if self.resources > self._resources_max:
             raise Unreadable("too_many_resources")
 
-    def _take(self, raw: bytes, digest: bytes, start: int, end: int) -> None:
+    def _take(self, position: int, raw: bytes, digest: bytes, start: int, end: int) -> None:
         found = facts(raw)
-        row = Row(self.resources, start, end, digest, found.type, found.id, found.aliases, found.match)
+        row = Row(position, start, end, digest, found.type, found.id, found.aliases, found.match)
         # The same id twice: the last one counts. Without an id it is its bytes that say which one it is.
         key: object = (row.type, row.id) if row.id else digest
         self._rows.pop(key, None)
