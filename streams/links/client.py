@@ -14,6 +14,7 @@ from streams.links import address
 from streams.links.address import AddressRules
 from streams.links.failure import Failure
 from streams.links.limits import KIB, FetchLimits
+from streams.links.memory import reuse_blocks
 
 READ_BYTES = 512 * KIB
 # Bytes are hashed and counted as they are on the wire, so nobody on the way shall change them.
@@ -41,6 +42,7 @@ class Client:
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
+        reuse_blocks()
         self._sessions = {trusted: self._session(trusted=trusted) for trusted in (False, True)}
         return self
 
