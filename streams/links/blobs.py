@@ -6,6 +6,7 @@ partition's next owner can remove what a killed worker left behind.
 """
 
 import asyncio
+import errno
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -157,7 +158,8 @@ def _unavailable() -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError) as error:
-        raise StoreUnavailable(type(error).__name__) from None
+        number = error.errno if isinstance(error, OSError) else None
+        raise StoreUnavailable(errno.errorcode.get(number or 0, type(error).__name__)) from None
 
 
 def _sync(*paths: Path) -> None:

@@ -28,6 +28,12 @@ STORED = Event("link_stored", "debug", _LINKS_ENDED, labels=("kind", "outcome", 
 LOST = Event("link_lost", "warning", _LINKS_ENDED, labels=("kind", "outcome", "reason"))
 RECEIVED = Event("fetch_received", "debug", counter("fetched_bytes", "Bytes received from links."))
 RETRIED = Event("fetch_retried", "debug", counter("fetch_retries", "Attempts that failed and were followed by others."))
+STORE_AWAY = Event(
+    "blob_store_away",
+    "warning",
+    counter("blob_store_failures", "Attempts to store that failed and are made again; a full disk, most often."),
+    fields=("error",),
+)
 OVERTAKEN = Event("bundle_overtaken", "warning", counter("bundles_overtaken", "Bundles that left before older ones."))
 BROKEN = Event(
     "fetch_broken", "error", counter("fetch_broken", "Fetches ended by an error nobody foresaw."), fields=("error",)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import aiohttp
 import stamina
 
-from streams.links import content
+from streams.links import content, events
 from streams.links.blobs import Blobs, StoreUnavailable, Writing
 from streams.links.client import Client, blocks
 from streams.links.failure import Failure, is_expired, may_differ, may_retry
@@ -86,6 +86,8 @@ class Fetcher:
             else:
                 # What cannot be stored is not lost as long as the link lives; nothing is recorded before we know.
                 retry = isinstance(error, StoreUnavailable)
+                if retry:
+                    events.STORE_AWAY(error=str(error))
             if retry:
                 progress.failed()
             return retry

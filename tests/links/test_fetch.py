@@ -1,5 +1,6 @@
 """Links whose servers behave: what is in the store is what was sent."""
 
+import asyncio
 import gzip
 import hashlib
 import os
@@ -122,3 +123,17 @@ async def test_the_hash_of_a_multipart_object_is_not_held_against_it(server, fet
     outcome = await fetch(link(url))
 
     assert outcome.outcome == "stored"
+
+
+async def test_a_store_that_takes_nothing_is_said_and_waited_for(server, fetch, link, folder, stored, capsys):
+    url = server.on("/document", good(JSON))
+    # A file where the store's folder for staging would be: nothing can be written until it is gone.
+    (folder / "staging").touch()
+    fetching = asyncio.create_task(fetch(link(url)))
+    while "blob_store_away" not in capsys.readouterr().out:  # noqa: ASYNC110 - a log has no event
+        await asyncio.sleep(0.01)
+
+    (folder / "staging").unlink()
+
+    assert (await fetching).outcome == "stored"
+    assert list(stored().values()) == [JSON]
