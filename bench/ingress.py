@@ -1,6 +1,6 @@
 """The ingress beside the least that could be called one: a handler that checks the HMAC and awaits Kafka's answer.
 
-Both run in processes of their own against one broker, in turn, several rounds; a third process posts over kept-alive
+Both run in processes of their own against one broker, in turn, many short rounds; a third process posts over kept-alive
 connections. What is printed are ratios within a round, the median and the spread: this machine's speed cancels out.
 """
 
@@ -214,8 +214,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the comparison; exit code 1 if a goal is missed."""
     parser = argparse.ArgumentParser(prog="bench.ingress", description=__doc__)
     parser.add_argument("--bare", type=int, metavar="PORT", help="only serve the bare handler")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--seconds", type=float, default=1.5)
     parser.add_argument("--sizes", type=int, nargs="*", default=[1000, 20_000], metavar="BYTES")
     found = parser.parse_args(arguments)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
