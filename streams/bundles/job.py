@@ -29,6 +29,7 @@ from streams.engine.job import Output, Poison, Reading, Record, Step
 _STEP_OUTPUTS_MAX = 200
 _STEP_BYTES_MAX = 4 * 2**20
 _STEPS_MAX = 8
+_ENTRIES_MANY = 20_000
 
 
 class Options(NamedTuple):
@@ -75,6 +76,8 @@ class BundlesJob:
         async with self._blobs.on_disk(bundle.blob) as opened:
             async for step in self._steps(record, bundle, opened, manifest):
                 yield step
+        if len(manifest) > _ENTRIES_MANY:
+            await asyncio.to_thread(manifest.let_go)
 
     async def _steps(
         self, record: Record, bundle: records.Bundle, opened: BundleFile, manifest: Manifest
@@ -115,7 +118,10 @@ class BundlesJob:
         changed = any(event.change not in outputs.REFUSED for event in difference.events)
         if changed:
             yield envelope.around(outputs.started(facts), "started")
-        for event in difference.events:
+        # Let go of one by one: to free half a million at once would hold up everybody.
+        difference.events.reverse()
+        while difference.events:
+            event = difference.events.pop()
             about = f"{event.change}/{event.type}/{event.identity}"
             for output in outputs.of_event(facts, event, bytes_of):
                 yield envelope.around(output, about)

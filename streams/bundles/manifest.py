@@ -163,6 +163,12 @@ class Manifest:
         now = set(shard_keys(self.patient, self.head))
         yield from ((key, None) for key in self._old if key not in now)
 
+    def let_go(self) -> None:
+        """Free all entries one by one: all at once would hold up every thread for as long as it takes."""
+        for found in (self.__dict__.get("by_raw"), self.__dict__.get("by_id"), self._entries):
+            while found:
+                found.popitem()
+
     def _index(self, entry: Entry) -> None:
         if entry.raw:
             self.by_raw[entry.raw] = entry
