@@ -28,6 +28,10 @@ class BundleFile:
 
         return split(read, block_bytes=block_bytes, entry_bytes_max=entry_bytes_max)
 
+    def size(self) -> int:
+        """Return how many bytes there are."""
+        return 0 if self._descriptor is None else os.fstat(self._descriptor).st_size
+
     def bytes(self, start: int, end: int) -> bytes:
         """Return the bytes from `start` to before `end`."""
         assert self._descriptor is not None

@@ -5,7 +5,7 @@ business identifiers, or the same code, date and value, if that is beyond doubt.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 from streams.bundles.manifest import Entry, Manifest
 from streams.bundles.survey import Row
@@ -15,15 +15,13 @@ SHARED_TYPES = frozenset({"Medication", "Practitioner", "Organization", "Locatio
 
 
 class Identities:
-    """Gives each row its entry or a new identity. Shared types first, by content; then the others."""
+    """Gives each row its entry or a new identity; `rows` are by type and id. Shared types first, then the others."""
 
-    def __init__(self, manifest: Manifest, seen: Iterable[Entry], rows: Iterable[Row]) -> None:
+    def __init__(self, manifest: Manifest, seen: Sequence[Entry], rows: Mapping[object, Row]) -> None:
         self._manifest = manifest
-        seen = list(seen)
-        rows = list(rows)
+        self._rows = rows
         self._given = {id(entry) for entry in seen}
         self._present = {(entry.type, entry.ids[0]) for entry in seen if entry.ids}
-        self._present.update((row.type, row.id) for row in rows)
         self._fresh: dict[tuple[str, str], Row] = {}
 
     def give_shared(self, rows: list[Row]) -> None:
@@ -77,7 +75,14 @@ class Identities:
 
     def _is_free(self, entry: Entry, row: Row) -> bool:
         """Whether no other resource of the bundle has this entry's present id."""
-        return not entry.ids or entry.ids[0] == row.id or (entry.type, entry.ids[0]) not in self._present
+        return not entry.ids or entry.ids[0] == row.id or not self._is_present(entry)
+
+    def _is_present(self, entry: Entry) -> bool:
+        """Whether the bundle has a resource with this entry's present id."""
+        if not entry.ids:
+            return False
+        key = (entry.type, entry.ids[0])
+        return key in self._rows or key in self._present
 
     def _by_aliases(self, row: Row, *, fold: bool) -> None:
         for alias in sorted(row.aliases):
@@ -97,7 +102,7 @@ class Identities:
         offered: defaultdict[tuple[str, bytes], list[Entry]] = defaultdict(list)
         for entry in self._manifest:
             key = (entry.type, entry.match)
-            if key in wanted and id(entry) not in self._given and (entry.type, entry.ids[0]) not in self._present:
+            if key in wanted and id(entry) not in self._given and not self._is_present(entry):
                 offered[key].append(entry)
         for row in rows:
             found = offered[row.type, row.match] if row.match else []

@@ -13,10 +13,11 @@ import orjson
 from pydantic import ValidationError
 
 from models import headers, records, topics
-from streams.bundles import outputs, snapshot
+from streams.bundles import collector, outputs, snapshot
 from streams.bundles.blobs import Blobs
 from streams.bundles.bundle_file import BundleFile
 from streams.bundles.diff import Difference, Grace
+from streams.bundles.envelope import Envelope
 from streams.bundles.examination import CRASHED
 from streams.bundles.manifest import FORMAT, Manifest, head_key, read_head, read_shard, shard_keys
 from streams.bundles.outputs import Facts
@@ -74,10 +75,11 @@ class BundlesJob:
                 yield step
             return
         async with self._blobs.on_disk(bundle.blob) as opened:
-            async for step in self._steps(record, bundle, opened, manifest):
-                yield step
-        if len(manifest) > _ENTRIES_MANY:
-            await asyncio.to_thread(manifest.let_go)
+            with collector.paused_for(opened.size()):
+                async for step in self._steps(record, bundle, opened, manifest):
+                    yield step
+                if len(manifest) > _ENTRIES_MANY:
+                    await asyncio.to_thread(manifest.let_go)
 
     async def _steps(
         self, record: Record, bundle: records.Bundle, opened: BundleFile, manifest: Manifest
@@ -110,7 +112,7 @@ class BundlesJob:
         self, record: Record, bundle: records.Bundle, opened: BundleFile, difference: Difference
     ) -> Iterator[Output]:
         """Yield the changes between their marks, if there are any, and what was refused."""
-        facts, envelope = self._facts(bundle), _Envelope(self._options.prefix, bundle)
+        facts, envelope = self._facts(bundle), Envelope(self._options.prefix, bundle)
 
         def bytes_of(row: Row) -> bytes:
             return opened.bytes(row.start, row.end)
@@ -147,7 +149,7 @@ class BundlesJob:
         )
         value = orjson.dumps(summary.model_dump(by_alias=True))
         output = outputs.Output(topics.FHIR_SNAPSHOTS, bundle.patient_id or "", value, headers.JSON, [])
-        return _Envelope(self._options.prefix, bundle).around(output, "snapshot")
+        return Envelope(self._options.prefix, bundle).around(output, "snapshot")
 
     def _facts(self, bundle: records.Bundle) -> Facts:
         return Facts(
@@ -156,36 +158,6 @@ class BundlesJob:
             bundle.blob or "",
             self._options.state_types,
             self._options.value_bytes_max,
-        )
-
-
-class _Envelope:
-    """What every record of one bundle has in common."""
-
-    def __init__(self, prefix: str, bundle: records.Bundle) -> None:
-        self._prefix = prefix
-        self._message_id = bundle.message_id
-        # Only the id, the type and the kind of content differ from record to record.
-        event = headers.cloud_event(
-            ce_id="",
-            source="metriport-streams/bundles",
-            kind="",
-            time=bundle.when or bundle.received_at or "1970-01-01T00:00:00.000Z",
-        )
-        self._common = [header for header in event if header[0] not in {headers.CE_ID, "ce_type", "content-type"}]
-        self._common.append((headers.MESSAGE_ID, bundle.message_id.encode()))
-        if bundle.received_at:
-            self._common.append((headers.RECEIVED_AT, bundle.received_at.encode()))
-
-    def around(self, output: outputs.Output, about: str) -> Output:
-        """Return the record as Kafka gets it; `about` says which one of its topic it is."""
-        own = [
-            (headers.CE_ID, f"{output.topic}/{self._message_id}/{about}".encode()),
-            ("ce_type", output.topic.encode()),
-            ("content-type", output.content_type),
-        ]
-        return Output(
-            self._prefix + output.topic, output.key.encode(), output.value, own + self._common + output.headers
         )
 
 

@@ -1,7 +1,7 @@
 """What a reference means once ids do not: the identity of the resource it points at."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from streams.bundles.manifest import Manifest
 from streams.bundles.survey import Row
@@ -12,13 +12,12 @@ _BARE = ("urn:uuid:", "urn:id:")
 
 
 class References:
-    """Resolves the references of a bundle, by type and id, to a row's identity or to a known entry's."""
+    """Resolves the references of a bundle to a row's identity or to a known entry's; `rows` are by type and id."""
 
-    def __init__(self, manifest: Manifest, rows: Iterable[Row]) -> None:
+    def __init__(self, manifest: Manifest, rows: Mapping[object, Row]) -> None:
         self._manifest = manifest
-        self._rows = list(rows)
-        self._identities = {(row.type, known): row.identity for row in self._rows for known in row.aliases}
-        self._identities.update({(row.type, row.id): row.identity for row in self._rows if row.id})
+        self._rows = rows
+        self._aliases = {(row.type, known): row.identity for row in rows.values() for known in row.aliases}
         self._bare: dict[str, str] | None = None
 
     def of(self, resources: Iterable[bytes]) -> dict[str, str]:
@@ -36,8 +35,10 @@ class References:
         if reference.startswith(_BARE):
             return self._bare_targets().get(reference.rpartition(":")[2], reference)
         resource_type, _, known = reference.partition("/")
-        identity = self._identities.get((resource_type, known))
-        if identity is None and (entry := self._manifest.by_id.get((resource_type, known))) is not None:
+        key = (resource_type, known)
+        row = self._rows.get(key)
+        identity = row.identity if row is not None else self._aliases.get(key)
+        if identity is None and (entry := self._manifest.by_id.get(key)) is not None:
             identity = entry.identity
         return f"{resource_type}/{identity}" if identity else reference
 
@@ -46,5 +47,6 @@ class References:
             self._bare = {
                 known: f"{entry.type}/{entry.identity}" for entry in self._manifest for known in reversed(entry.ids)
             }
-            self._bare.update({known: f"{kind}/{identity}" for (kind, known), identity in self._identities.items()})
+            self._bare.update({known: f"{kind}/{identity}" for (kind, known), identity in self._aliases.items()})
+            self._bare.update({row.id: f"{row.type}/{row.identity}" for row in self._rows.values() if row.id})
         return self._bare

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from streams.bundles import diff, survey
@@ -77,6 +77,7 @@ class _Look(NamedTuple):
 
     seen: list[tuple[Entry, bytes]]
     rows: list[Row]
+    by_key: Mapping[object, Row]
     shared: list[Row]
     others: list[Row]
     source: Source
@@ -98,7 +99,8 @@ def _look(claim: Claim, bundle: BundleFile, manifest: Manifest, limits: Snapshot
         return Found(None, {})
     shared = [row for row in rows if row.type in SHARED_TYPES]
     others = [row for row in rows if row.type not in SHARED_TYPES]
-    return _Look(seen, rows, shared, others, source, Identities(manifest, [entry for entry, _ in seen], rows))
+    identities = Identities(manifest, [entry for entry, _ in seen], surveyed.by_key)
+    return _Look(seen, rows, surveyed.by_key, shared, others, source, identities)
 
 
 def _fold(claim: Claim, manifest: Manifest, look: _Look, grace: Grace) -> Found:
@@ -127,7 +129,7 @@ async def _recognise_and_judge(
     bundle: BundleFile, manifest: Manifest, look: _Look, examiner: Examiner, limits: SnapshotLimits
 ) -> None:
     """Shared types first: what they are depends on what they say, and what refers to them depends on what they are."""
-    await _judge(bundle, look.shared, References(manifest, ()), examiner, limits)
+    await _judge(bundle, look.shared, References(manifest, {}), examiner, limits)
     references = await asyncio.to_thread(_recognise, manifest, look)
     await _judge(bundle, look.others, references, examiner, limits)
 
@@ -135,7 +137,7 @@ async def _recognise_and_judge(
 def _recognise(manifest: Manifest, look: _Look) -> References:
     look.identities.give_shared(look.shared)
     look.identities.give(look.others, fold=look.source.complete)
-    return References(manifest, look.rows)
+    return References(manifest, look.by_key)
 
 
 async def _judge(

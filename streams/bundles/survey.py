@@ -35,14 +35,14 @@ class Row(msgspec.Struct, gc=False):
 
 
 class Survey:
-    """What a bundle holds: `seen` are the known bytes with their last position, `rows` the others."""
+    """What a bundle holds: `seen` are the known bytes with their last position, `by_key` the rows by type and id."""
 
     def __init__(self, manifest: Manifest, *, trusted: bool, resources_max: int) -> None:
         self._manifest = manifest
         # Bytes that another validator judged are judged again.
         self._known = manifest.by_raw if trusted else {}
         self._resources_max = resources_max
-        self._rows: dict[object, Row] = {}
+        self.by_key: dict[object, Row] = {}
         self.seen: dict[bytes, int] = {}
         self.resources = 0
         self.duplicates = 0
@@ -66,22 +66,22 @@ class Survey:
         row = Row(position, start, end, digest, found.type, found.id, found.aliases, found.match)
         # The same id twice: the last one counts. Without an id it is its bytes that say which one it is.
         key: object = (row.type, row.id) if row.id else digest
-        self._rows.pop(key, None)
-        self._rows[key] = row
+        self.by_key.pop(key, None)
+        self.by_key[key] = row
 
     def rows(self) -> list[Row]:
         """Return the unknown resources that count, in the bundle's order, without those a later one replaces."""
-        for row in list(self._rows.values()):
+        for row in list(self.by_key.values()):
             entry = self._manifest.by_id.get((row.type, row.id)) if row.id else None
             if entry is None or entry.ids[0] != row.id:
                 continue
             position = max((self.seen.get(known, -1) for known in (entry.raw, entry.rejected)), default=-1)
             if position > row.position:
-                del self._rows[row.type, row.id]
+                del self.by_key[row.type, row.id]
             elif position >= 0:
                 self.seen.pop(entry.raw, None)
                 self.seen.pop(entry.rejected, None)
-        rows = list(self._rows.values())
+        rows = list(self.by_key.values())
         self.duplicates = self.resources - len(rows) - len(self.seen)
         return rows
 

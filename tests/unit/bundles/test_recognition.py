@@ -80,3 +80,12 @@ def test_another_merge_order_makes_events_of_less_than_3_percent_of_the_resource
 
     assert len(naive) > 0.2 * len(second)
     assert len(outputs.changes()) < 0.03 * len(second)
+
+
+def test_a_resource_without_an_id_is_recognised_by_its_code_and_date(stage):
+    first = {"resourceType": "Observation", "status": "preliminary", "code": {"text": "x"}, "effectiveDateTime": "2020"}
+    stage.deliver([patient(), first])
+
+    outputs = stage.deliver([patient(), {**first, "status": "final"}])
+
+    assert [change for change, *_ in outputs.changes()] == ["updated"]
