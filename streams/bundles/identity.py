@@ -6,6 +6,7 @@ business identifiers, or the same code, date and value, if that is beyond doubt.
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 from streams.bundles.manifest import Entry, Manifest
 from streams.bundles.survey import Row
@@ -20,9 +21,14 @@ class Identities:
     def __init__(self, manifest: Manifest, seen: Sequence[Entry], rows: Mapping[object, Row]) -> None:
         self._manifest = manifest
         self._rows = rows
-        self._given = {id(entry) for entry in seen}
-        self._present = {(entry.type, entry.ids[0]) for entry in seen if entry.ids}
+        self._seen = seen
+        self._given = set(map(id, seen))
         self._fresh: dict[tuple[str, str], Row] = {}
+
+    @cached_property
+    def _present(self) -> set[tuple[str, str]]:
+        """The present ids of what was seen: hardly ever asked for."""
+        return {(entry.type, entry.ids[0]) for entry in self._seen if entry.ids}
 
     def give_shared(self, rows: list[Row]) -> None:
         """Give identities to rows of shared types, whose content hash is known."""
