@@ -23,7 +23,7 @@ class Identities:
         self._rows = rows
         self._seen = seen
         self._given = set(map(id, seen))
-        self._fresh: dict[tuple[str, str], Row] = {}
+        self.fresh: dict[tuple[str, str], Row] = {}
 
     @cached_property
     def _present(self) -> set[tuple[str, str]]:
@@ -117,9 +117,9 @@ class Identities:
 
     def _new(self, row: Row, name: str) -> None:
         identity = name or f"h-{row.raw.hex()}"
-        if self._manifest.get(row.type, identity) is not None or (row.type, identity) in self._fresh:
+        if self._manifest.get(row.type, identity) is not None or (row.type, identity) in self.fresh:
             identity = f"{identity[:47]}-{row.raw.hex()[:16]}"
-        self._fresh[row.type, identity] = row
+        self.fresh[row.type, identity] = row
         row.identity = identity
 
 

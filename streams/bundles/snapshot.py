@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from streams.bundles import diff, survey
@@ -16,6 +16,7 @@ from streams.bundles.split import Unreadable
 from streams.bundles.survey import Row
 
 _CONSOLIDATED = "consolidated"
+_ROWS_MANY = 20_000
 
 
 class Examiner(Protocol):
@@ -77,7 +78,7 @@ class _Look(NamedTuple):
 
     seen: list[tuple[Entry, bytes]]
     rows: list[Row]
-    by_key: Mapping[object, Row]
+    by_key: dict[object, Row]
     shared: list[Row]
     others: list[Row]
     source: Source
@@ -108,7 +109,19 @@ def _fold(claim: Claim, manifest: Manifest, look: _Look, grace: Grace) -> Found:
     by_type = _by_type(look.seen, look.rows)
     manifest.head.validator = claim.validator
     manifest.head.scopes[manifest.scope(look.source.scope)].by_type = by_type
+    if len(look.rows) > _ROWS_MANY:
+        _let_go(look)
     return Found(difference, by_type)
+
+
+def _let_go(look: _Look) -> None:
+    """Free what is of no more use one by one: all at once would hold up every thread for as long as it takes."""
+    for pairs in (look.by_key, look.identities.fresh):
+        while pairs:
+            pairs.popitem()
+    for rows in (look.shared, look.others, look.rows):
+        while rows:
+            rows.pop()
 
 
 def _repeat(claim: Claim, manifest: Manifest, grace: Grace) -> Found | None:
