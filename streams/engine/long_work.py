@@ -47,7 +47,7 @@ class LongWork:
                 reading.pending = held.changes
         moved = bookmarks.moved(record.topic, record.offset + 1)
         await self._write(partition, record, held._replace(changes={**held.changes, **moved}), numbering)
-        tell_written(self._settings.stage, 1, Plan(poison=refusals))
+        tell_written(self._settings.stage, 1, Plan(poison=refusals), quarantine=self._job.quarantine)
 
     async def _steps(self, record: Record, reading: "PendingReading") -> AsyncGenerator[Step | Refusal, None]:
         """Yield the job's steps; what it raises becomes the last one, unless it is not the record's fault."""
@@ -63,7 +63,7 @@ class LongWork:
         plan = Plan()
         plan.add(step.outputs, record.offset, numbering)
         await self._writer.write(partition, plan.outputs, step.changes, atomic=step.atomic)
-        tell_written(self._settings.stage, 0, plan)
+        tell_written(self._settings.stage, 0, plan, quarantine=self._job.quarantine)
 
 
 class PendingReading:

@@ -56,16 +56,17 @@ class ShortWork:
     def _tell(self, partition: int, records: Sequence[Record], plan: Plan) -> None:
         for note in plan.notes:
             note()
-        tell_written(self._settings.stage, len(records), plan)
+        tell_written(self._settings.stage, len(records), plan, quarantine=self._job.quarantine)
         if written := hook(self._job, "written"):
             written(partition, plan.changes)
 
 
-def tell_written(stage: str, records: int, plan: Plan) -> None:
-    """Count what was read, published and quarantined, now that it is safe."""
+def tell_written(stage: str, records: int, plan: Plan, *, quarantine: str) -> None:
+    """Count what was read, published and quarantined, now that it is safe; each in one place."""
     telemetry.READ(records, stage=stage)
     for topic, rows in plan.outputs.items():
-        telemetry.PUBLISHED(len(rows), stage=stage, type=topic)
+        if topic != quarantine:
+            telemetry.PUBLISHED(len(rows), stage=stage, type=topic)
     for refusal in plan.poison:
         record = refusal.record
         telemetry.QUARANTINED(

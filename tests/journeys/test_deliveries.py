@@ -168,3 +168,19 @@ async def test_patients_state_is_compacted_to_what_all_messages_say(service):
     assert stay["admit"] == samples.load("patient.admit")["payload"]["admitTimestamp"]
     assert stay["discharge"] == samples.load("patient.discharge")["payload"]["dischargeTimestamp"]
     assert stay["transfers"] == samples.load("patient.transfer")["payload"]["transfers"]
+
+
+async def test_what_is_read_is_published_quarantined_or_a_duplicate(service):
+    body = samples.encode(about("patient.admit", patient_id := str(uuid.uuid4())))
+    for each in (body, body, b"not json"):
+        await service.deliver(each)
+    await service.settled(patient_id, "patient.admit")
+
+    names = ("records_read", "records_published", "records_quarantined", "deliveries_duplicate")
+    async with asyncio.timeout(30):
+        while True:
+            read, *became = [await service.metric("deliveries", f"metriport_{name}_total") for name in names]
+            if read == sum(became):
+                break
+
+    assert became[-1] >= 1
