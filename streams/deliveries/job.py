@@ -36,8 +36,9 @@ class DeliveriesJob:
 
     def decode(self, record: Record) -> Delivery:
         """Return what the record becomes; raise `Poison` with the reason if it cannot be mapped."""
-        index = _index(headers.value(record.headers, headers.PATIENT_INDEX))
-        received_at = headers.value(record.headers, headers.RECEIVED_AT)
+        told = dict(record.headers)
+        index = _index(told.get(headers.PATIENT_INDEX, b""))
+        received_at = told[headers.RECEIVED_AT].decode("utf-8", "replace") if headers.RECEIVED_AT in told else None
         try:
             found = normalize(body.parse(record.value or b""), index=index, received_at=received_at)
         except Quarantined as error:
@@ -85,5 +86,5 @@ def _mark(place: str) -> bytes:
     return b"m/" + (name if len(name) <= _ID_MAX else hashlib.sha256(name).digest())
 
 
-def _index(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+def _index(text: bytes) -> int | None:
+    return int(text) if text.isdigit() else None
