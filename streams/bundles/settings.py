@@ -20,7 +20,6 @@ _DAY_MS = 24 * 60 * 60 * 1000
 class BundlesSettings(WorkerSettings):
     """What the `bundles` stage needs beside what every stage needs."""
 
-    blob_store_url: str = Field("", description="An obstore URL; `var/blobs` in the working folder when unset.")
     bundle_bytes_max: int = Field(2 * 2**30, ge=2**20, description="Largest bundle that is looked at.")
     bundle_resources_max: int = Field(1_000_000, ge=1, description="Most resources a bundle may have.")
     fhir_level: Level = Field("structure", description="How closely resources are looked at.")

@@ -5,12 +5,9 @@ goes to `quarantine.bundles` with its reason, and is told in `fhir.snapshots`; a
 `fhir.rejected`.
 """
 
-from pathlib import Path
-
-from obstore.store import from_url
-
 from models import topics
 from models.settings import WorkerSettings, load
+from streams.blob_store import open_store
 from streams.bundles.blobs import Blobs
 from streams.bundles.job import BundlesJob
 from streams.bundles.pool import Pool
@@ -24,10 +21,7 @@ SOURCES = (topics.BUNDLES,)
 def worker(settings: WorkerSettings) -> Worker:
     """Return the stage, ready to run."""
     ours = settings if isinstance(settings, BundlesSettings) else load(BundlesSettings, **settings.model_dump())
-    url = ours.blob_store_url or f"file://{Path('var/blobs').absolute()}"
-    if url.startswith("file://"):
-        Path(url.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
-    blobs = Blobs(from_url(url), bytes_max=ours.bundle_bytes_max)
+    blobs = Blobs(open_store(ours.blob_store_url), bytes_max=ours.bundle_bytes_max)
     job = BundlesJob(blobs, Pool(ours.standards, ours.pool_limits), ours.options)
     # One bundle can be half a gigabyte: records are few and small, the work on each is long.
     return create(job, engine_settings("bundles", SOURCES, ours, batch_records_max=20))

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import LocalStore, ObjectStore
 
 from streams.links.limits import MIB
 from streams.links.localfile import LocalFile
@@ -30,17 +30,6 @@ PARTS_IN_FLIGHT_MAX = 2
 
 class StoreUnavailable(Exception):
     """The blob store does not take what was fetched. Nothing is recorded as long as that is so."""
-
-
-def open_store(url: str) -> ObjectStore:
-    """Return the store at `url`: `file://`, `s3://`, `gs://`, `az://` or `memory://`."""
-    if url.startswith("file:"):
-        return LocalStore.from_url(url, mkdir=True)
-    options: dict[str, Any] = {}
-    if url.startswith(("s3:", "s3a:")):
-        # S3 has no conditional copy; a multipart copy can be completed conditionally.
-        options = {"config": {"copy_if_not_exists": "multipart"}}
-    return from_url(url, **options)
 
 
 class Blobs:

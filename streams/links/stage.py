@@ -11,10 +11,11 @@ from contextlib import AsyncExitStack
 import stamina.instrumentation
 
 from models.settings import WorkerSettings
+from streams.blob_store import open_store
 from streams.configuration import engine_settings
 from streams.engine.app import Worker, create
 from streams.links.address import AddressRules
-from streams.links.blobs import Blobs, open_store
+from streams.links.blobs import Blobs
 from streams.links.client import Client
 from streams.links.fetch import Fetcher
 from streams.links.job import LinksJob
