@@ -231,7 +231,6 @@ RESTORED = Event(
     labels=("stage",),
     fields=("seconds", "partitions"),
 )
-READY = Event("stage_ready", "info", fields=("stage", "partitions"))
 HEALTH_PORT_TAKEN = Event("health_port_taken", "warning", fields=("stage", "address"))
 FATAL = Event("fatal", "critical", fields=("stage", "sentence", "error"))
 STAGE_STARTED = Event("stage_started", "info", fields=("stage", "pid"))
