@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
+import os
 import socket
+import sys
 import uuid
 from datetime import UTC, datetime
 
@@ -142,6 +144,21 @@ def about(name, patient_id, **meta):
         if "patientId" in part:
             part["patientId"] = patient_id
     return delivery
+
+
+async def command(*arguments, environment):
+    """Run `metriport-streams <arguments>` to its end; return exit code, output and what it said on standard error."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "cli",
+        *arguments,
+        env={**os.environ, **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, problems = await process.communicate()
+    return process.returncode, output.decode(), problems.decode()
 
 
 def linked(service, name, patient_id, **meta):

@@ -1,34 +1,17 @@
 """The commands that post and show, against the running service."""
 
-import asyncio
 import json
-import os
-import sys
 import uuid
 
 import pytest
 
-from tests.journeys.conftest import value
+from tests.journeys.conftest import command, value
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def run(*arguments, environment):
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "cli",
-        *arguments,
-        env={**os.environ, **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, problems = await process.communicate()
-    return process.returncode, output.decode(), problems.decode()
-
-
 async def test_the_demo_shows_that_everything_arrived(kafka):
-    code, output, _ = await run(
+    code, output, _ = await command(
         "demo", "--once", environment={"KAFKA_BOOTSTRAP_SERVERS": kafka, "TOPIC_REPLICATION": "1"}
     )
 
@@ -39,7 +22,7 @@ async def test_the_demo_shows_that_everything_arrived(kafka):
 async def test_triggered_deliveries_are_messages_of_their_own(service):
     patient_id = str(uuid.uuid4())
 
-    code, output, _ = await run(
+    code, output, _ = await command(
         "trigger",
         "patient.admit",
         "--count",
@@ -57,7 +40,7 @@ async def test_triggered_deliveries_are_messages_of_their_own(service):
 
 
 async def test_a_wrong_key_is_said_as_a_refusal(service):
-    code, output, _ = await run(
+    code, output, _ = await command(
         "trigger", "patient.admit", environment=service.environment | {"METRIPORT_WEBHOOK_KEYS": "wrong"}
     )
 
@@ -66,7 +49,7 @@ async def test_a_wrong_key_is_said_as_a_refusal(service):
 
 
 async def test_an_ingress_that_is_not_there_is_said_with_its_address(service):
-    code, _, problems = await run(
+    code, _, problems = await command(
         "trigger", "patient.admit", "--url", "http://127.0.0.1:1/x", environment=service.environment
     )
 
@@ -75,7 +58,7 @@ async def test_an_ingress_that_is_not_there_is_said_with_its_address(service):
 
 
 async def test_printing_posts_nothing_and_needs_no_key():
-    code, output, _ = await run("trigger", "ping", "--print", environment={"METRIPORT_WEBHOOK_KEYS": ""})
+    code, output, _ = await command("trigger", "ping", "--print", environment={"METRIPORT_WEBHOOK_KEYS": ""})
 
     assert code == 0
     assert json.loads(output)["meta"]["type"] == "ping"
@@ -83,17 +66,19 @@ async def test_printing_posts_nothing_and_needs_no_key():
 
 async def test_a_patients_state_can_be_shown(service):
     patient_id = str(uuid.uuid4())
-    await run("trigger", "patient.admit", "--set", f"payload.patientId={patient_id}", environment=service.environment)
+    await command(
+        "trigger", "patient.admit", "--set", f"payload.patientId={patient_id}", environment=service.environment
+    )
     await service.settled(patient_id, "patients")
 
-    code, output, _ = await run("patient", "show", patient_id, "--json", environment=service.environment)
+    code, output, _ = await command("patient", "show", patient_id, "--json", environment=service.environment)
 
     assert code == 0
     assert json.loads(output)["patientId"] == patient_id
 
 
 async def test_a_patient_nobody_knows_is_said_without_the_id(service):
-    code, _, problems = await run("patient", "show", "planted-id", environment=service.environment)
+    code, _, problems = await command("patient", "show", "planted-id", environment=service.environment)
 
     assert code == 1
     assert "planted-id" not in problems

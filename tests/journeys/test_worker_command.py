@@ -9,22 +9,9 @@ from pathlib import Path
 import pytest
 
 from models import topics
+from tests.journeys.conftest import command
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-async def _run(*arguments, environment):
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "cli",
-        *arguments,
-        env={**os.environ, **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    return process.returncode, output.decode()
 
 
 async def _children(pid):
@@ -106,26 +93,28 @@ async def test_no_stage_outlives_a_worker_that_was_killed(service, tmp_path):
 
 
 async def test_an_unknown_stage_is_a_usage_error_that_names_the_stages(service):
-    code, output = await _run("worker", "downloads", environment=service.environment)
+    code, output, problems = await command("worker", "downloads", environment=service.environment)
 
     assert code == 2
-    assert "deliveries" in output
+    assert "deliveries" in output + problems
 
 
 async def test_a_kafka_that_does_not_answer_is_said_with_its_address(service):
-    code, output = await _run("worker", environment=service.environment | {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
+    code, output, problems = await command(
+        "worker", environment=service.environment | {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    )
 
     assert code == 3
-    assert "127.0.0.1:1" in output
+    assert "127.0.0.1:1" in output + problems
 
 
 async def test_missing_settings_are_named(service):
     environment = service.environment | {"KAFKA_BOOTSTRAP_SERVERS": ""}
 
-    code, output = await _run("worker", environment=environment)
+    code, output, problems = await command("worker", environment=environment)
 
     assert code == 2
-    assert "KAFKA_BOOTSTRAP_SERVERS" in output
+    assert "KAFKA_BOOTSTRAP_SERVERS" in output + problems
 
 
 @pytest.mark.parametrize("stage", topics.STAGES)
