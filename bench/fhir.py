@@ -18,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from contextlib import asynccontextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,8 +43,8 @@ class Folder:
     state: dict = field(default_factory=dict)
     longest_s: float = 0.0
 
-    @asynccontextmanager
-    async def on_disk(self, key):
+    @contextmanager
+    def on_disk(self, key, _unwanted):
         with bundle_file(self.path / key) as opened:
             yield opened
 
@@ -156,23 +156,22 @@ async def compare(folder, rounds):
     whole(found)
     checker = judges().checker(Standards())
     collect_as_a_worker()
-    with tempfile.TemporaryDirectory() as scratch:
-        async with Pool(Standards(), PoolLimits()) as pool:
-            for _ in range(rounds):
-                begun = cpu_s([])
-                whole(found)
-                times["whole"].append(cpu_s([]) - begun)
-                begun = cpu_s([])
-                verdicts(found, checker)
-                times["verdicts only"].append(cpu_s([]) - begun)
-                await one_round(pool, Folder(Path(scratch)), found, times)
-            # The watch costs time itself: not while that is measured.
-            watched = Folder(Path(scratch))
-            watching = asyncio.create_task(watched.watch())
-            await one_round(pool, watched, found, {name: [] for name in NAMES})
-            watching.cancel()
-            memory = [rollup(pid) for pid in pool.pids]
-            wrong = pool.mismatches
+    with tempfile.TemporaryDirectory() as scratch, Pool(Standards(), PoolLimits()) as pool:
+        for _ in range(rounds):
+            begun = cpu_s([])
+            whole(found)
+            times["whole"].append(cpu_s([]) - begun)
+            begun = cpu_s([])
+            verdicts(found, checker)
+            times["verdicts only"].append(cpu_s([]) - begun)
+            await one_round(pool, Folder(Path(scratch)), found, times)
+        # The watch costs time itself: not while that is measured.
+        watched = Folder(Path(scratch))
+        watching = asyncio.create_task(watched.watch())
+        await one_round(pool, watched, found, {name: [] for name in NAMES})
+        watching.cancel()
+        memory = [rollup(pid) for pid in pool.pids]
+        wrong = pool.mismatches
     baseline = statistics.median(times["whole"])
     for name, seconds in times.items():
         taken = statistics.median(seconds)
@@ -206,7 +205,7 @@ async def large(folder, megabytes):
         size = write_large(blobs.path / "bundle", [entry for each in resources for entry in each], megabytes * 2**20)
         del resources
         collect_as_a_worker()
-        async with Pool(Standards(), PoolLimits()) as pool:
+        with Pool(Standards(), PoolLimits()) as pool:
             watching = asyncio.create_task(blobs.watch())
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             begun_at, outputs = time.monotonic(), 0

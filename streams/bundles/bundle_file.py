@@ -4,25 +4,48 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 from streams.bundles.split import Block, split
 
+_AHEAD_BYTES = 2**14  # some resources at once, and not much for nothing where few of them are wanted
+
+
+class Unwanted(Exception):
+    """Nobody waits for this bundle any more: whoever works on it may stop."""
+
 
 class BundleFile:
-    """Reads an open file; only what is asked for is in memory. Without a file it is a bundle without resources."""
+    """Reads an open file; only what is asked for is in memory. Without a file it is a bundle without resources.
 
-    def __init__(self, descriptor: int | None = None) -> None:
+    It is read by a thread, which nobody can end from outside: every reading raises `Unwanted` once that is set.
+    """
+
+    def __init__(self, descriptor: int | None = None, unwanted: Event | None = None) -> None:
         self._descriptor = descriptor
+        self._unwanted = unwanted
+        self._ahead = b""
+        self._ahead_at = 0
+
+    def check(self) -> None:
+        """Raise `Unwanted` if nobody waits for this bundle any more."""
+        if self._unwanted is not None and self._unwanted.is_set():
+            raise Unwanted
+
+    def _read(self, at: int, count: int) -> bytes:
+        assert self._descriptor is not None
+        self.check()
+        return os.pread(self._descriptor, count, at)
 
     def blocks(self, *, block_bytes: int, entry_bytes_max: int) -> Iterator[Block]:
         """Yield the resources from the start."""
-        descriptor, at = self._descriptor, 0
-        if descriptor is None:
+        at = 0
+        if self._descriptor is None:
             return iter(())
 
         def read(count: int) -> bytes:
             nonlocal at
-            data = os.pread(descriptor, count, at)
+            data = self._read(at, count)
             at += len(data)
             return data
 
@@ -34,8 +57,10 @@ class BundleFile:
 
     def bytes(self, start: int, end: int) -> bytes:
         """Return the bytes from `start` to before `end`."""
-        assert self._descriptor is not None
-        return os.pread(self._descriptor, end - start, start)
+        at = start - self._ahead_at
+        if at < 0 or end - self._ahead_at > len(self._ahead):
+            self._ahead, self._ahead_at, at = self._read(start, max(_AHEAD_BYTES, end - start)), start, 0
+        return self._ahead[at : at + end - start]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What a process of the pool does with a chunk of resources: a verdict and a content hash for each."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,8 +13,15 @@ from streams.bundles.verdict import Checker, Verdict
 CRASHED = "crashed"
 
 
-class Chunk(msgspec.Struct, array_like=True):
+class Resources(NamedTuple):
     """Resources, as received, and what their references become."""
+
+    raw: list[bytes]
+    references: dict[str, str]
+
+
+class Chunk(msgspec.Struct, array_like=True):
+    """What a process is given: `Resources`, and whether the library alone shall judge them."""
 
     resources: list[bytes]
     references: dict[str, str]

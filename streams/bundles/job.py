@@ -6,7 +6,10 @@ with the last step, so that a run after a crash compares with what this one comp
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, nullcontext
 from datetime import UTC, datetime
+from threading import Event
 from typing import NamedTuple
 
 import orjson
@@ -19,6 +22,7 @@ from streams.bundles.bundle_file import BundleFile
 from streams.bundles.diff import Difference, Grace
 from streams.bundles.envelope import Envelope
 from streams.bundles.examination import CRASHED
+from streams.bundles.helpings import in_helpings
 from streams.bundles.manifest import FORMAT, Manifest, head_key, read_head, read_shard, shard_keys
 from streams.bundles.outputs import Facts
 from streams.bundles.snapshot import Claim, Examiner, Found, SnapshotLimits
@@ -29,7 +33,8 @@ from streams.engine.job import Output, Poison, Reading, Record, Step
 
 _STEP_OUTPUTS_MAX = 200
 _STEP_BYTES_MAX = 4 * 2**20
-_STEPS_MAX = 8
+_HELPING_STEPS = 8
+_BUNDLES_AT_ONCE = 64  # more partitions than one worker has; a thread that is not needed is not started
 _ENTRIES_MANY = 20_000
 
 
@@ -51,7 +56,8 @@ class BundlesJob:
         self._blobs = blobs
         self._examiner = examiner
         self._options = options
-        self._starting: asyncio.Task[None] | None = None
+        self._threads = ThreadPoolExecutor(_BUNDLES_AT_ONCE, "bundles")
+        self._starting: asyncio.Future[None] | None = None
         prefix = options.prefix
         states = (f"fhir.state.{name}" for name in (*options.state_types, "other"))
         named = (topics.FHIR_CHANGES, topics.FHIR_SNAPSHOTS, topics.FHIR_REJECTED, *states)
@@ -60,53 +66,49 @@ class BundlesJob:
 
     async def assigned(self, _partitions: frozenset[int]) -> None:
         """Get the examiner ready; the first bundle waits for it, the assignment does not."""
-        self._starting = asyncio.create_task(self._examiner.start())
+        self._starting = asyncio.get_running_loop().run_in_executor(self._threads, self._examiner.start)
 
     async def process(self, record: Record, reading: Reading) -> AsyncGenerator[Step, None]:
-        """Yield the steps of one bundle."""
+        """Yield the steps of one bundle. They are made in a thread, which stops soon after nobody asks for more."""
         bundle = _decoded(record)
         if bundle.outcome != "stored" or bundle.format != "json":
             return
-        assert bundle.patient_id is not None
-        manifest = await asyncio.to_thread(_manifest, bundle.patient_id, reading)
-        if not bundle.blob:
-            # No data at all: Metriport then sends no link. It is a snapshot with nothing in it.
-            async for step in self._steps(record, bundle, BundleFile(), manifest):
-                yield step
-            return
-        async with self._blobs.on_disk(bundle.blob) as opened:
-            with collector.paused_for(opened.size()):
-                async for step in self._steps(record, bundle, opened, manifest):
-                    yield step
-                if len(manifest) > _ENTRIES_MANY:
-                    await asyncio.to_thread(manifest.let_go)
-
-    async def _steps(
-        self, record: Record, bundle: records.Bundle, opened: BundleFile, manifest: Manifest
-    ) -> AsyncGenerator[Step, None]:
+        unwanted = Event()
         try:
-            found = await snapshot.compare(
-                _claim(bundle, self._options.validator),
-                opened,
-                manifest,
-                self._examiner,
-                limits=self._options.limits,
-                grace=self._options.grace,
-            )
-        except Unreadable as unreadable:
-            yield Step([self._snapshot(bundle, Found(None, {}), reason=unreadable.reason)])
-            raise Poison(unreadable.reason) from None
-        if found.difference is not None:
-            helpings = _helpings(self._published(record, bundle, opened, found.difference), manifest)
-            more = True
-            while more:
-                # The bytes come from a disk, which may take its time.
-                steps, more = await asyncio.to_thread(next, helpings)
-                for step in steps:
+            steps = self._steps(record, bundle, reading, unwanted)
+            async with aclosing(in_helpings(steps, self._threads, count=_HELPING_STEPS)) as helpings:
+                async for step in helpings:
                     yield step
-            yield Step([self._snapshot(bundle, found)], dict(manifest.switch()), atomic=True)
-        else:
-            yield Step([self._snapshot(bundle, found)])
+        finally:
+            unwanted.set()
+
+    def _steps(self, record: Record, bundle: records.Bundle, reading: Reading, unwanted: Event) -> Iterator[Step]:
+        manifest = _manifest(bundle.patient_id or "", reading)
+        # No data at all: Metriport then sends no link. It is a snapshot with nothing in it.
+        on_disk = self._blobs.on_disk(bundle.blob, unwanted) if bundle.blob else nullcontext(BundleFile())
+        with on_disk as opened, collector.paused_for(opened.size()):
+            found = self._compared(bundle, opened, manifest)
+            if isinstance(found, Unreadable):
+                yield Step([self._snapshot(bundle, Found(None, {}), reason=found.reason)])
+                raise Poison(found.reason)
+            last = Step([self._snapshot(bundle, found)])
+            if found.difference is not None:
+                for batch in _batches(self._published(record, bundle, opened, found.difference)):
+                    yield Step(batch)
+                for key, value in manifest.shards():
+                    yield Step(changes={key: value})
+                last = last._replace(changes=dict(manifest.switch()), atomic=True)
+            if len(manifest) > _ENTRIES_MANY:
+                manifest.let_go()
+            yield last
+
+    def _compared(self, bundle: records.Bundle, opened: BundleFile, manifest: Manifest) -> Found | Unreadable:
+        options = self._options
+        claim = _claim(bundle, options.validator)
+        try:
+            return snapshot.compare(claim, opened, manifest, self._examiner, limits=options.limits, grace=options.grace)
+        except Unreadable as unreadable:
+            return unreadable
 
     def _published(
         self, record: Record, bundle: records.Bundle, opened: BundleFile, difference: Difference
@@ -198,21 +200,6 @@ def _manifest(patient: str, reading: Reading) -> Manifest:
         raise RuntimeError(f"the state has manifests of format {head.format}, this version reads {FORMAT}")
     keys = shard_keys(patient, head)
     return Manifest(patient, head, (entry for value in reading.get(keys) for entry in read_shard(value)))
-
-
-def _helpings(published: Iterator[Output], manifest: Manifest) -> Iterator[tuple[list[Step], bool]]:
-    """Yield the steps before the last one, as many as are worth a thread, and whether there are more to come."""
-    steps: list[Step] = []
-    for batch in _batches(published):
-        if steps:
-            yield steps, True
-        steps = [Step(batch)]
-    for key, value in manifest.shards():
-        steps.append(Step(changes={key: value}))
-        if len(steps) >= _STEPS_MAX:
-            yield steps, True
-            steps = []
-    yield steps, False
 
 
 def _batches(published: Iterator[Output]) -> Iterator[list[Output]]:

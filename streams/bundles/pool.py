@@ -3,19 +3,22 @@
 A chunk whose process dies or hangs is given again, resource by resource; the one that does it twice is called crashed.
 """
 
-import asyncio
 import multiprocessing
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, islice
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from queue import Queue
+from threading import Lock
 from typing import Self
 
 import msgspec
 
 from streams.bundles import events
-from streams.bundles.examination import Chunk, Examined, Finding, crashed
+from streams.bundles.examination import Chunk, Examined, Finding, Resources, crashed
 from streams.bundles.judges import Standards
 from streams.bundles.worker import work
 
@@ -37,40 +40,41 @@ class PoolLimits:
 
 
 class Pool:
-    """`start`, `examine`, `close`; or as an async context manager."""
+    """`start`, `examine`, `close`; or as a context manager. Any thread may use it, but not the event loop."""
 
     def __init__(self, standards: Standards, limits: PoolLimits) -> None:
         self._limits = limits
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["streams.bundles.preload"])
         self._workers = [_Worker(context, standards, limits) for _ in range(limits.processes)]
-        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        self._idle: Queue[_Worker] = Queue()
         self._threads = ThreadPoolExecutor(limits.processes, "fhir-pool")
         self._library_only = False
-        self._starting = asyncio.Lock()
+        self._starting = Lock()
+        self._counting = Lock()
         self._unstarted = list(self._workers)
         self.audited = 0
         self.mismatches = 0
         self.lost = 0
 
-    async def __aenter__(self) -> Self:
-        await self.start()
+    def __enter__(self) -> Self:
+        self.start()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Start all processes and wait until each has answered; nothing if they were started before."""
-        async with self._starting:
+        with self._starting:
             while self._unstarted:
-                await self._in_thread(self._unstarted[-1], Chunk([], {}), self._limits.start_timeout_s)
-                self._idle.put_nowait(self._unstarted.pop())
+                self._unstarted[-1].ask(Chunk([], {}), self._limits.start_timeout_s)
+                self._idle.put(self._unstarted.pop())
 
     def close(self) -> None:
         """End all processes. They also end by themselves when this process does."""
         for worker in self._workers:
-            worker.end()
+            worker.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -78,56 +82,73 @@ class Pool:
         """The process ids of the workers."""
         return [pid for worker in self._workers if (pid := worker.pid) is not None]
 
-    @property
-    def processes(self) -> int:
-        """How many chunks are examined at the same time."""
-        return len(self._workers)
+    def examine(self, chunks: Iterable[Resources]) -> Iterator[list[Finding]]:
+        """Yield the findings on each chunk, in the order of its resources. Never raises on what is in them.
 
-    async def examine(self, resources: Sequence[bytes], references: dict[str, str]) -> list[Finding]:
-        """Return the findings on `resources`, in their order. Never raises on what is in them."""
-        if self._unstarted:
-            await self.start()
-        worker = await self._idle.get()
+        Takes no more chunks than can be worked on, and one that waits.
+        """
+        self.start()
+        ahead: deque[Future[list[Finding]]] = deque()
+        for chunk, is_only in _only(chunks):
+            if is_only:
+                yield self._examine(chunk)  # a way to another thread and back costs as much as some resources
+                return
+            ahead.append(self._threads.submit(self._examine, chunk))
+            if len(ahead) > len(self._workers):
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+    def _examine(self, chunk: Resources) -> list[Finding]:
+        worker = self._idle.get()
         try:
             try:
-                return await self._ask(worker, resources, references, self._limits.chunk_timeout_s)
+                return self._ask(worker, chunk, self._limits.chunk_timeout_s)
             except Lost:
-                return [await self._alone(worker, resource, references) for resource in resources]
+                return [self._alone(worker, raw, chunk.references) for raw in chunk.raw]
         finally:
-            self._idle.put_nowait(worker)
+            self._idle.put(worker)
 
-    async def _alone(self, worker: "_Worker", resource: bytes, references: dict[str, str]) -> Finding:
+    def _alone(self, worker: "_Worker", raw: bytes, references: dict[str, str]) -> Finding:
         for _ in range(2):
             try:
-                return (await self._ask(worker, [resource], references, self._limits.resource_timeout_s))[0]
+                return self._ask(worker, Resources([raw], references), self._limits.resource_timeout_s)[0]
             except Lost as loss:
                 if isinstance(loss.__cause__, TimeoutError):
                     break
         return crashed()
 
-    async def _ask(
-        self, worker: "_Worker", resources: Sequence[bytes], references: dict[str, str], timeout_s: float
-    ) -> list[Finding]:
-        chunk = Chunk(list(resources), references, self._library_only)
+    def _ask(self, worker: "_Worker", resources: Resources, timeout_s: float) -> list[Finding]:
         try:
-            examined = await self._in_thread(worker, chunk, timeout_s)
+            examined = worker.ask(Chunk(*resources, self._library_only), timeout_s)
         except Lost:
-            self.lost += 1
+            with self._counting:
+                self.lost += 1
             events.PROCESS_LOST()
             raise
-        self.audited += examined.audited
-        self.mismatches += examined.mismatches
         if examined.audited:
-            events.AUDITED(examined.audited)
-        if examined.mismatches:
-            events.MISMATCHED(examined.mismatches)
-        # One wrong yes is one too many: from here on the library judges everything.
-        self._library_only = self._library_only or examined.mismatches > 0
+            self._count(examined)
         return examined.findings
 
-    async def _in_thread(self, worker: "_Worker", chunk: Chunk, timeout_s: float) -> Examined:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, worker.ask, chunk, timeout_s)
+    def _count(self, examined: Examined) -> None:
+        with self._counting:
+            self.audited += examined.audited
+            self.mismatches += examined.mismatches
+            # One wrong yes is one too many: from here on the library judges everything.
+            self._library_only = self._library_only or examined.mismatches > 0
+        events.AUDITED(examined.audited)
+        if examined.mismatches:
+            events.MISMATCHED(examined.mismatches)
+
+
+def _only(chunks: Iterable[Resources]) -> Iterator[tuple[Resources, bool]]:
+    """Yield the chunks, and whether there is but one."""
+    rest = iter(chunks)
+    for first in islice(rest, 1):
+        second = next(rest, None)
+        yield first, second is None
+        if second is not None:
+            yield from ((chunk, False) for chunk in chain([second], rest))
 
 
 class _Worker:
@@ -139,6 +160,7 @@ class _Worker:
         self._start_timeout_s = limits.start_timeout_s
         self._process: ForkServerProcess | None = None
         self._line: Connection | None = None
+        self._closed = False
 
     @property
     def pid(self) -> int | None:
@@ -156,6 +178,10 @@ class _Worker:
             self.end()
             raise Lost from None
 
+    def close(self) -> None:
+        self._closed = True
+        self.end()
+
     def end(self) -> None:
         process, line = self._process, self._line
         self._process = self._line = None
@@ -167,6 +193,8 @@ class _Worker:
             process.close()
 
     def _start(self) -> Connection:
+        if self._closed:
+            raise RuntimeError("the pool is closed")
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=work, args=(theirs, self._standards), daemon=True, name="fhir-worker")
         process.start()

@@ -1,14 +1,14 @@
 """One bundle, from its bytes to what it changes: survey, recognise, judge, compare. Nothing is published on the way."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 from streams.bundles import diff, survey
 from streams.bundles.bundle_file import BundleFile
 from streams.bundles.diff import Difference, Grace, Source
-from streams.bundles.examination import Finding
+from streams.bundles.examination import Finding, Resources
 from streams.bundles.identity import SHARED_TYPES, Identities
 from streams.bundles.manifest import Entry, Manifest
 from streams.bundles.references import References
@@ -22,15 +22,11 @@ _ROWS_MANY = 20_000
 class Examiner(Protocol):
     """Whoever judges resources; the pool does."""
 
-    @property
-    def processes(self) -> int:
-        """How many chunks it can work on at once."""
-
-    async def start(self) -> None:
+    def start(self) -> None:
         """Get ready."""
 
-    async def examine(self, resources: Sequence[bytes], references: dict[str, str]) -> list[Finding]:
-        """Return the findings on `resources`, in their order."""
+    def examine(self, chunks: Iterable[Resources]) -> Iterator[list[Finding]]:
+        """Yield the findings on each chunk, in the order of its resources; take only a few chunks ahead."""
 
 
 class SnapshotLimits(NamedTuple):
@@ -62,15 +58,15 @@ class Found(NamedTuple):
     by_type: dict[str, int]
 
 
-async def compare(
+def compare(
     claim: Claim, bundle: BundleFile, manifest: Manifest, examiner: Examiner, *, limits: SnapshotLimits, grace: Grace
 ) -> Found:
     """Fold the bundle into `manifest`, which is changed; raise `Unreadable` if it cannot be taken."""
-    look = await asyncio.to_thread(_look, claim, bundle, manifest, limits, grace)
+    look = _look(claim, bundle, manifest, limits, grace)
     if isinstance(look, Found):
         return look
-    await _recognise_and_judge(bundle, manifest, look, examiner, limits)
-    return await asyncio.to_thread(_fold, claim, manifest, look, grace)
+    _recognise_and_judge(bundle, manifest, look, examiner, limits)
+    return _fold(claim, manifest, look, grace)
 
 
 class _Look(NamedTuple):
@@ -138,45 +134,30 @@ def _repeat(claim: Claim, manifest: Manifest, grace: Grace) -> Found | None:
     return None
 
 
-async def _recognise_and_judge(
+def _recognise_and_judge(
     bundle: BundleFile, manifest: Manifest, look: _Look, examiner: Examiner, limits: SnapshotLimits
 ) -> None:
     """Shared types first: what they are depends on what they say, and what refers to them depends on what they are."""
-    await _judge(bundle, look.shared, References(manifest, {}), examiner, limits)
-    references = await asyncio.to_thread(_recognise, manifest, look)
-    await _judge(bundle, look.others, references, examiner, limits)
-
-
-def _recognise(manifest: Manifest, look: _Look) -> References:
+    _judge(bundle, look.shared, References(manifest, {}), examiner, limits)
     look.identities.give_shared(look.shared)
     look.identities.give(look.others, fold=look.source.complete)
-    return References(manifest, look.by_key)
+    _judge(bundle, look.others, References(manifest, look.by_key), examiner, limits)
 
 
-async def _judge(
+def _judge(
     bundle: BundleFile, rows: list[Row], references: References, examiner: Examiner, limits: SnapshotLimits
 ) -> None:
-    """Have all rows examined, in chunks, with no more chunks in memory than can be worked on, and one each waiting."""
-    places = asyncio.Semaphore(examiner.processes * 2)
-
-    async def judge(chunk: list[Row]) -> None:
-        try:
-            findings = await examiner.examine(*await asyncio.to_thread(_read, bundle, chunk, references))
-            for row, finding in zip(chunk, findings, strict=True):
-                row.finding, row.validation = finding.finding, finding.validation
-                row.content, row.outcome = finding.content, finding.outcome
-        finally:
-            places.release()
-
-    async with asyncio.TaskGroup() as tasks:
-        for chunk in _chunks(rows, limits):
-            await places.acquire()
-            tasks.create_task(judge(chunk))
+    """Have all rows examined, in chunks."""
+    chunks = (_read(bundle, chunk, references) for chunk in _chunks(rows, limits))
+    examined = chain.from_iterable(examiner.examine(chunks))
+    for row, finding in zip(rows, examined, strict=True):
+        row.finding, row.validation = finding.finding, finding.validation
+        row.content, row.outcome = finding.content, finding.outcome
 
 
-def _read(bundle: BundleFile, rows: list[Row], references: References) -> tuple[list[bytes], dict[str, str]]:
+def _read(bundle: BundleFile, rows: list[Row], references: References) -> Resources:
     resources = [bundle.bytes(row.start, row.end) for row in rows]
-    return resources, references.of(resources)
+    return Resources(resources, references.of(resources))
 
 
 def _chunks(rows: list[Row], limits: SnapshotLimits) -> Iterator[list[Row]]:

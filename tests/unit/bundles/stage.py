@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,26 +27,25 @@ DAY_MS = 24 * 60 * 60 * 1000
 class LocalExaminer:
     """Examines in this process, and counts what it was asked."""
 
-    processes = 1
-
     def __init__(self, **standards):
         self._checker = judges().checker(Standards(**standards))
         self.examined = 0
 
-    async def start(self):
+    def start(self):
         pass
 
-    async def examine(self, resources, references):
-        self.examined += len(resources)
-        return examine(self._checker, Chunk(list(resources), references)).findings
+    def examine(self, chunks):
+        for chunk in chunks:
+            self.examined += len(chunk.raw)
+            yield examine(self._checker, Chunk(*chunk)).findings
 
 
 @dataclass
 class FolderBlobs:
     folder: Path
 
-    @asynccontextmanager
-    async def on_disk(self, key):
+    @contextmanager
+    def on_disk(self, key, _unwanted):
         with bundle_file(self.folder / key) as opened:
             yield opened
 
@@ -116,21 +115,9 @@ class Stage:
         raw = bundle if isinstance(bundle, bytes) else bundle_of(bundle)
         name = f"blob-{self._records}"
         (self._folder / name).write_bytes(raw)
-        value = {
-            "messageId": f"m-{self._records}",
-            "type": "medical.consolidated-data",
-            "when": f"2025-01-01T00:00:00.{self._records:03d}Z",
-            "patientId": PATIENT,
-            "kind": "consolidated",
-            "format": "json",
-            "complete": True,
-            "bytes": len(raw),
-            "sha256": hashlib.sha256(raw).hexdigest(),
-            "blob": name,
-            "outcome": "stored",
-            **facts,
-        }
-        return SourceRecord(json.dumps(value).encode(), self._records)
+        when = f"2025-01-01T00:00:00.{self._records:03d}Z"
+        known = {"messageId": f"m-{self._records}", "when": when, "sha256": hashlib.sha256(raw).hexdigest()}
+        return SourceRecord(record_value(**{"blob": name, **known, **facts}), self._records)
 
     async def _process(self, record, before, killed_after):
         """Write as the engine does: outputs that are there are left out, a step's changes come after its outputs.
@@ -186,6 +173,23 @@ class Outputs(list):
     @property
     def counts(self):
         return {name: count for name, count in self.snapshot["counts"].items() if count}
+
+
+def record_value(blob, **facts):
+    """Return the value of a record of `bundles`."""
+    value = {
+        "messageId": "m-1",
+        "type": "medical.consolidated-data",
+        "when": "2025-01-01T00:00:00Z",
+        "patientId": PATIENT,
+        "kind": "consolidated",
+        "format": "json",
+        "complete": True,
+        "blob": blob,
+        "outcome": "stored",
+        **facts,
+    }
+    return json.dumps(value).encode()
 
 
 def bundle_of(resources):

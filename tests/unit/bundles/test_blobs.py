@@ -1,5 +1,7 @@
 """A fetched bundle on this machine's disk."""
 
+from threading import Event
+
 import pytest
 from obstore.store import MemoryStore
 
@@ -14,16 +16,15 @@ def store():
     return made
 
 
-async def test_a_blob_comes_to_disk_byte_for_byte_and_leaves_nothing(store, tmp_path):
-    async with Blobs(store, bytes_max=10_000, directory=tmp_path).on_disk("bundle") as opened:
+def test_a_blob_comes_to_disk_byte_for_byte_and_leaves_nothing(store, tmp_path):
+    with Blobs(store, bytes_max=10_000, directory=tmp_path).on_disk("bundle", Event()) as opened:
         assert opened.bytes(5, 25) == b"56789012345678901234"
         assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("key", "bytes_max", "reason"), [("other", 10_000, "no_blob"), ("bundle", 9_999, "too_large")])
-async def test_a_blob_that_is_not_there_or_too_large_is_poison(store, key, bytes_max, reason):
-    with pytest.raises(Poison) as caught:
-        async with Blobs(store, bytes_max=bytes_max).on_disk(key):
-            pass
+def test_a_blob_that_is_not_there_or_too_large_is_poison(store, key, bytes_max, reason):
+    with pytest.raises(Poison) as caught, Blobs(store, bytes_max=bytes_max).on_disk(key, Event()):
+        pass
 
     assert caught.value.reason == reason
