@@ -40,6 +40,7 @@ _EXTENSION_KEYS = frozenset(
         "valueUri",
         "valueUrl",
         "valueDateTime",
+        "valueAddress",
         "valueInteger",
         "valueQuantity",
     ]

@@ -4,7 +4,7 @@ Applying the same snapshot again changes nothing. A snapshot older than the newe
 nothing either. Only a complete snapshot can show that something is gone, and only after a grace.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -113,6 +113,7 @@ class _Fold:
         self._present: set[int] = set()
         self._difference = Difference()
         self._counts = self._difference.counts
+        self._tell = self._difference.events.append
 
     def fold(
         self, seen: Iterable[tuple[Entry, bytes]], rows: Iterable[Row], *, present: Iterable[Entry] = ()
@@ -122,9 +123,9 @@ class _Fold:
         for entry, digest in seen:
             self._see(entry, digest)
         for row in rows:
-            self._difference.events.extend(self._take(row))
+            self._take(row)
         if self._source.complete:
-            self._difference.events.extend(self._absent())
+            self._end_absent()
         scope = self._manifest.head.scopes[self._number]
         scope.when_ms, scope.sha256 = max(scope.when_ms, self._source.when_ms), self._source.sha256
         if self._source.complete:
@@ -144,9 +145,9 @@ class _Fold:
         else:
             self._present.add(id(entry))
 
-    def _take(self, row: Row) -> Iterator[Event]:
+    def _take(self, row: Row) -> None:
         if row.finding in _REFUSED:
-            yield self._refuse(row)
+            self._refuse(row)
             return
         self._counts.accepted += 1
         entry = row.entry or self._manifest.get(row.type, row.identity)
@@ -155,13 +156,13 @@ class _Fold:
             entry.ids = tuple(dict.fromkeys([*entry.ids, row.id] if row.id else entry.ids))[:IDS_MAX]
         else:
             entry = entry or Entry(row.type, row.identity, (), b"")
-            yield from self._renew(entry, row)
-            entry.add_ids(([row.id] if row.id else []) + list(row.aliases))
+            self._renew(entry, row)
+            entry.add_ids((row.id, *row.aliases) if row.id else row.aliases)
         self._keep(entry, changed=True)
         for folded in row.folded:
-            yield from self._supersede(folded, entry)
+            self._supersede(folded, entry)
 
-    def _renew(self, entry: Entry, row: Row) -> Iterator[Event]:
+    def _renew(self, entry: Entry, row: Row) -> None:
         """Give `entry` the content of `row`, unless that is what it has, or an older one."""
         if entry.published and self._is_older(entry):
             self._counts.unchanged += 1
@@ -176,9 +177,9 @@ class _Fold:
         self._counts.created += change == "created"
         entry.when_ms = self._source.when_ms
         entry.version += 1
-        yield Event(change, entry.type, entry.identity, row.id, entry.version, row.content, row)
+        self._tell(Event(change, entry.type, entry.identity, row.id, entry.version, row.content, row))
 
-    def _refuse(self, row: Row) -> Event:
+    def _refuse(self, row: Row) -> None:
         """Keep what was accepted before, and remember the bytes, so that they are refused once only."""
         self._counts.rejected += 1
         entry = row.entry or self._manifest.get(row.type, row.identity) or Entry(row.type, row.identity, (), b"")
@@ -186,9 +187,9 @@ class _Fold:
         entry.add_ids([row.id] if row.id else [])
         self._keep(entry, changed=True)
         change: Change = "crashed" if row.finding == CRASHED else "rejected"
-        return Event(change, row.type, row.identity, row.id, entry.version, row=row)
+        self._tell(Event(change, row.type, row.identity, row.id, entry.version, row=row))
 
-    def _supersede(self, folded: Entry, into: Entry) -> Iterator[Event]:
+    def _supersede(self, folded: Entry, into: Entry) -> None:
         self._manifest.remove(folded)
         into.ids = tuple(dict.fromkeys([*into.ids, *folded.ids]))[:IDS_MAX]
         into.scopes = tuple(sorted({*into.scopes, *folded.scopes}))
@@ -196,7 +197,7 @@ class _Fold:
         if folded.published:
             self._counts.superseded += 1
             own = folded.ids[0] if folded.ids else ""
-            yield Event("superseded", folded.type, folded.identity, own, folded.version, successor=into.identity)
+            self._tell(Event("superseded", folded.type, folded.identity, own, folded.version, successor=into.identity))
 
     def _keep(self, entry: Entry, *, changed: bool) -> None:
         """Note that the scope has `entry`; write it back only if that says anything new."""
@@ -210,12 +211,12 @@ class _Fold:
         if changed:
             self._manifest.put(entry)
 
-    def _absent(self) -> Iterator[Event]:
-        """Yield what ends because the scope has it and this complete snapshot has not, by identity."""
+    def _end_absent(self) -> None:
+        """Drop what ends because the scope has it and this complete snapshot has not, by identity."""
         absent = [entry for entry in self._manifest if self._number in entry.scopes and id(entry) not in self._present]
         for entry in sorted(absent, key=_identity):
             if self._is_over(entry):
-                yield from self._drop(entry)
+                self._drop(entry)
             else:
                 self._counts.missing += 1
 
@@ -231,7 +232,7 @@ class _Fold:
         absence_ms = self._source.when_ms - entry.missing_since_ms
         return entry.missing >= self._grace.absences_min and absence_ms >= self._grace.absence_ms_min
 
-    def _drop(self, entry: Entry) -> Iterator[Event]:
+    def _drop(self, entry: Entry) -> None:
         published = entry.published
         entry.scopes = tuple(number for number in entry.scopes if number != self._number)
         entry.missing = entry.missing_since_ms = entry.missing_when_ms = 0
@@ -241,7 +242,7 @@ class _Fold:
         if published and not entry.scopes:
             self._counts.removed += 1
             own = entry.ids[0] if entry.ids else ""
-            yield Event("removed", entry.type, entry.identity, own, entry.version, entry.content)
+            self._tell(Event("removed", entry.type, entry.identity, own, entry.version, entry.content))
 
     def _is_older(self, entry: Entry) -> bool:
         """Whether a newer snapshot, of whatever scope, said what `entry` says."""

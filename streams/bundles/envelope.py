@@ -1,7 +1,7 @@
-"""Makes a record as Kafka gets it of an output: with the prefix of its topic, and the headers that all have."""
+"""Makes the records of one bundle as Kafka gets them: with the prefix of the topic, and the headers that all have."""
 
 from models import headers, records
-from streams.bundles import outputs
+from models.headers import Header
 from streams.engine.job import Output
 
 
@@ -10,7 +10,9 @@ class Envelope:
 
     def __init__(self, prefix: str, bundle: records.Bundle) -> None:
         self._prefix = prefix
+        self._key = (bundle.patient_id or "").encode()
         self._message_id = bundle.message_id
+        self._topics: dict[str, tuple[str, Header]] = {}
         # Only the id, the type and the kind of content differ from record to record.
         event = headers.cloud_event(
             ce_id="",
@@ -23,13 +25,13 @@ class Envelope:
         if bundle.received_at:
             self._common.append((headers.RECEIVED_AT, bundle.received_at.encode()))
 
-    def around(self, output: outputs.Output, about: str) -> Output:
-        """Return the record as Kafka gets it; `about` says which one of its topic it is."""
-        own = [
-            (headers.CE_ID, f"{output.topic}/{self._message_id}/{about}".encode()),
-            ("ce_type", output.topic.encode()),
-            ("content-type", output.content_type),
-        ]
-        return Output(
-            self._prefix + output.topic, output.key.encode(), output.value, own + self._common + output.headers
-        )
+    def record(
+        self, topic: str, about: str, value: bytes | None, content_type: bytes, own: list[Header], *, key: str = ""
+    ) -> Output:
+        """Return a record; `about` says which one of its topic it is. Its key is the patient's id, or `key`."""
+        if topic not in self._topics:
+            self._topics[topic] = (self._prefix + topic, ("ce_type", topic.encode()))
+        name, ce_type = self._topics[topic]
+        ce_id = (headers.CE_ID, f"{topic}/{self._message_id}/{about}".encode())
+        found = [ce_id, ce_type, ("content-type", content_type), *self._common, *own]
+        return Output(name, key.encode() if key else self._key, value, found)

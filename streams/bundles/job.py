@@ -114,26 +114,24 @@ class BundlesJob:
         self, record: Record, bundle: records.Bundle, opened: BundleFile, difference: Difference
     ) -> Iterator[Output]:
         """Yield the changes between their marks, if there are any, and what was refused."""
-        facts, envelope = self._facts(bundle), Envelope(self._options.prefix, bundle)
+        facts = self._facts(bundle)
 
         def bytes_of(row: Row) -> bytes:
             return opened.bytes(row.start, row.end)
 
         changed = any(event.change not in outputs.REFUSED for event in difference.events)
         if changed:
-            yield envelope.around(outputs.started(facts), "started")
+            yield outputs.started(facts)
         # Let go of one by one: to free half a million at once would hold up everybody.
         difference.events.reverse()
         while difference.events:
             event = difference.events.pop()
-            about = f"{event.change}/{event.type}/{event.identity}"
-            for output in outputs.of_event(facts, event, bytes_of):
-                yield envelope.around(output, about)
+            yield from outputs.of_event(facts, event, bytes_of)
             if event.change == CRASHED and event.row is not None:
                 refused = quarantine.quarantined(record, CRASHED, topic=self.quarantine)
                 yield refused._replace(value=bytes_of(event.row))
         if changed:
-            yield envelope.around(outputs.completed(facts, difference.counts), "completed")
+            yield outputs.completed(facts, difference.counts)
 
     def _snapshot(self, bundle: records.Bundle, found: Found, reason: str | None = None) -> Output:
         counts = outputs.as_json(found.difference.counts) if found.difference is not None else {}
@@ -150,11 +148,11 @@ class BundlesJob:
             reason=reason,
         )
         value = orjson.dumps(summary.model_dump(by_alias=True))
-        output = outputs.Output(topics.FHIR_SNAPSHOTS, bundle.patient_id or "", value, headers.JSON, [])
-        return Envelope(self._options.prefix, bundle).around(output, "snapshot")
+        return Envelope(self._options.prefix, bundle).record(topics.FHIR_SNAPSHOTS, "snapshot", value, headers.JSON, [])
 
     def _facts(self, bundle: records.Bundle) -> Facts:
         return Facts(
+            Envelope(self._options.prefix, bundle),
             bundle.patient_id or "",
             bundle.message_id,
             bundle.blob or "",

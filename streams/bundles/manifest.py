@@ -61,7 +61,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
 
     def add_ids(self, ids: Iterable[str]) -> None:
         """Remember more ids, the newest first, not more than the limit."""
-        self.ids = tuple(dict.fromkeys([*ids, *self.ids]))[:IDS_MAX]
+        self.ids = tuple(dict.fromkeys((*ids, *self.ids)))[:IDS_MAX]
 
 
 class Head(msgspec.Struct, array_like=True):

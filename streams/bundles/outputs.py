@@ -4,38 +4,31 @@ The order depends on the snapshot and the manifest alone, so a run after a crash
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from models import topics
+from models.headers import Header
 from streams.bundles.diff import Counts, Event
+from streams.bundles.envelope import Envelope
 from streams.bundles.library import FHIR_VERSION
 from streams.bundles.survey import Row
+from streams.engine.job import Output
 
-Header = tuple[str, bytes]
 Bytes = Callable[[Row], bytes]
 
-_FHIR_VERSION = FHIR_VERSION.encode()
+_FHIR_VERSION = ("x-fhir-version", FHIR_VERSION.encode())
 _FHIR = b"application/fhir+json"
 _JSON = b"application/json"
 _POINTER = b"application/vnd.metriport-streams.pointer+json"
 REFUSED = frozenset({"rejected", "crashed"})
 
 
-class Output(NamedTuple):
-    """One record: topic without prefix, key, value (None: a tombstone), headers without what every record has."""
-
-    topic: str
-    key: str
-    value: bytes | None
-    content_type: bytes
-    headers: list[Header]
-
-
 class Facts(NamedTuple):
     """What the records of one snapshot have in common."""
 
+    envelope: Envelope
     patient: str
     snapshot_id: str
     blob: str
@@ -45,12 +38,12 @@ class Facts(NamedTuple):
 
 def started(facts: Facts) -> Output:
     """Return the mark before a snapshot's changes."""
-    return _mark(facts, "snapshot.started", {"snapshotId": facts.snapshot_id})
+    return _mark(facts, "started", {"snapshotId": facts.snapshot_id})
 
 
 def completed(facts: Facts, counts: Counts) -> Output:
     """Return the mark behind them."""
-    return _mark(facts, "snapshot.completed", {"snapshotId": facts.snapshot_id, "counts": as_json(counts)})
+    return _mark(facts, "completed", {"snapshotId": facts.snapshot_id, "counts": as_json(counts)})
 
 
 def as_json(counts: Counts) -> dict[str, int]:
@@ -60,14 +53,18 @@ def as_json(counts: Counts) -> dict[str, int]:
 
 def of_event(facts: Facts, event: Event, bytes_of: Bytes) -> Iterator[Output]:
     """Yield the records of one event: the change and the state, or why it was refused."""
+    record, about = facts.envelope.record, f"{event.change}/{event.type}/{event.identity}"
     if event.change in REFUSED:
-        yield _refused(facts, event)
+        row = event.row
+        assert row is not None
+        headers = [*_headers(facts, event), *_place(facts, row)]
+        yield record(topics.FHIR_REJECTED, about, row.outcome, _FHIR, headers)
         return
     value, content_type, headers = _value(facts, event, bytes_of)
     headers = [*_headers(facts, event), *headers]
-    topic = topics.fhir_state(event.type, types=facts.state_types)
-    yield Output(topics.FHIR_CHANGES, facts.patient, value, content_type, headers)
-    yield Output(topic, f"{facts.patient}/{event.type}/{event.identity}", value, content_type, headers)
+    state = topics.fhir_state(event.type, types=facts.state_types)
+    yield record(topics.FHIR_CHANGES, about, value, content_type, headers)
+    yield record(state, about, value, content_type, headers, key=f"{facts.patient}/{event.type}/{event.identity}")
 
 
 def _value(facts: Facts, event: Event, bytes_of: Bytes) -> tuple[bytes | None, bytes, list[Header]]:
@@ -81,13 +78,6 @@ def _value(facts: Facts, event: Event, bytes_of: Bytes) -> tuple[bytes | None, b
     return orjson.dumps(pointer), _POINTER, _place(facts, row)
 
 
-def _refused(facts: Facts, event: Event) -> Output:
-    row = event.row
-    assert row is not None
-    headers = [*_headers(facts, event), *_place(facts, row)]
-    return Output(topics.FHIR_REJECTED, facts.patient, row.outcome, _FHIR, headers)
-
-
 def _headers(facts: Facts, event: Event) -> list[Header]:
     found = [
         ("x-change", event.change.encode()),
@@ -96,7 +86,7 @@ def _headers(facts: Facts, event: Event) -> list[Header]:
         ("x-resource-id", event.id.encode()),
         ("x-version", b"%d" % event.version),
         ("x-snapshot-id", facts.snapshot_id.encode()),
-        ("x-fhir-version", _FHIR_VERSION),
+        _FHIR_VERSION,
     ]
     if event.content:
         found.append(("x-content-hash", event.content.hex().encode()))
@@ -116,10 +106,10 @@ def _range(row: Row) -> bytes:
     return b"%d-%d" % (row.start, row.end)
 
 
-def _mark(facts: Facts, change: str, value: dict[str, Any]) -> Output:
+def _mark(facts: Facts, which: str, value: dict[str, object]) -> Output:
     headers = [
-        ("x-change", change.encode()),
+        ("x-change", f"snapshot.{which}".encode()),
         ("x-snapshot-id", facts.snapshot_id.encode()),
-        ("x-fhir-version", _FHIR_VERSION),
+        _FHIR_VERSION,
     ]
-    return Output(topics.FHIR_CHANGES, facts.patient, orjson.dumps(value), _JSON, headers)
+    return facts.envelope.record(topics.FHIR_CHANGES, which, orjson.dumps(value), _JSON, headers)

@@ -37,6 +37,10 @@ class Verdict(NamedTuple):
         return f"{self.level} {self.finding}"
 
 
+# Nearly every verdict there is, made once.
+_ACCEPTED: Mapping[Level, Verdict] = {level: Verdict("accepted", level) for level in ("off", "structure", "lint")}
+
+
 @dataclass(frozen=True, slots=True)
 class Levels:
     """How closely each type is looked at."""
@@ -63,6 +67,7 @@ class Checker:
         audit_one_in: int = 1000,
     ) -> None:
         self._library = library
+        self._classes = library.classes
         self._levels = levels
         self._limits = limits
         self._fast = fast
@@ -101,14 +106,14 @@ class Checker:
         level = self._levels.of(resource_type)
         if resource_type in R4_ONLY_TYPES:
             return Verdict("unchecked", level)
-        if resource_type not in self._library.classes:
+        if resource_type not in self._classes:
             return _unreadable("unknown_type", "FHIR 4.0.1 has no such resource.")
         if level == "off":
             return Verdict("unchecked", level)
         if not self._passes_fast(resource, raw) and (failure := self._failure(resource, raw)) is not None:
             found = wrong.of_failure(resource_type, failure, severity="error", issues_max=self._limits.issues_max)
             return Verdict("rejected", level, found)
-        return self._linted(resource, level) if level == "lint" else Verdict("accepted", level)
+        return self._linted(resource, level) if level == "lint" else _ACCEPTED[level]
 
     def _passes_fast(self, resource: dict[str, Any], raw: bytes) -> bool:
         if self._fast is None:
@@ -137,14 +142,14 @@ class Checker:
 
     def _linted(self, resource: dict[str, Any], level: Level) -> Verdict:
         if self._lint is None:
-            return Verdict("accepted", level)
+            return _ACCEPTED[level]
         try:
             self._lint(resource)
         except Exception as error:  # noqa: BLE001 - a lint that fails is a warning, too
             kind = resource["resourceType"]
             found = wrong.of_failure(kind, error, severity="warning", issues_max=self._limits.issues_max)
             return Verdict("flagged", level, found)
-        return Verdict("accepted", level)
+        return _ACCEPTED[level]
 
 
 def _unreadable(kind: str, text: str) -> Verdict:
