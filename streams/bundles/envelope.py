@@ -12,7 +12,7 @@ class Envelope:
         self._prefix = prefix
         self._key = (bundle.patient_id or "").encode()
         self._message_id = bundle.message_id
-        self._topics: dict[str, tuple[str, Header]] = {}
+        self._made: dict[tuple[str, bytes], tuple[str, list[Header]]] = {}
         # Only the id, the type and the kind of content differ from record to record.
         event = headers.cloud_event(
             ce_id="",
@@ -29,9 +29,12 @@ class Envelope:
         self, topic: str, about: str, value: bytes | None, content_type: bytes, own: list[Header], *, key: str = ""
     ) -> Output:
         """Return a record; `about` says which one of its topic it is. Its key is the patient's id, or `key`."""
-        if topic not in self._topics:
-            self._topics[topic] = (self._prefix + topic, ("ce_type", topic.encode()))
-        name, ce_type = self._topics[topic]
+        name, shared = self._made.get((topic, content_type)) or self._make(topic, content_type)
         ce_id = (headers.CE_ID, f"{topic}/{self._message_id}/{about}".encode())
-        found = [ce_id, ce_type, ("content-type", content_type), *self._common, *own]
-        return Output(name, key.encode() if key else self._key, value, found)
+        return Output(name, key.encode() if key else self._key, value, [ce_id, *shared, *own])
+
+    def _make(self, topic: str, content_type: bytes) -> tuple[str, list[Header]]:
+        """Return the topic's name and what its records share: most of what a record has, made once."""
+        shared = [("ce_type", topic.encode()), ("content-type", content_type), *self._common]
+        self._made[topic, content_type] = (self._prefix + topic, shared)
+        return self._made[topic, content_type]

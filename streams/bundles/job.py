@@ -158,6 +158,7 @@ class BundlesJob:
             bundle.blob or "",
             self._options.state_types,
             self._options.value_bytes_max,
+            shared={},
         )
 
 

@@ -34,6 +34,7 @@ class Facts(NamedTuple):
     blob: str
     state_types: tuple[str, ...]
     value_bytes_max: int
+    shared: dict[tuple[str, str, str], list[Header]]
 
 
 def started(facts: Facts) -> Output:
@@ -80,21 +81,29 @@ def _value(facts: Facts, event: Event, bytes_of: Bytes) -> tuple[bytes | None, b
 
 def _headers(facts: Facts, event: Event) -> list[Header]:
     found = [
-        ("x-change", event.change.encode()),
-        ("x-resource-type", event.type.encode()),
+        *_shared(facts, event.change, event.type, event.row.validation if event.row is not None else ""),
         ("x-identity", event.identity.encode()),
         ("x-resource-id", event.id.encode()),
         ("x-version", b"%d" % event.version),
-        ("x-snapshot-id", facts.snapshot_id.encode()),
-        _FHIR_VERSION,
     ]
     if event.content:
         found.append(("x-content-hash", event.content.hex().encode()))
-    if event.row is not None:
-        found.append(("x-validation", event.row.validation.encode()))
     if event.successor:
         found.append(("x-superseded-by", event.successor.encode()))
     return found
+
+
+def _shared(facts: Facts, change: str, resource_type: str, validation: str) -> list[Header]:
+    """Return the headers that many events have alike, made once."""
+    key = (change, resource_type, validation)
+    if key not in facts.shared:
+        found = [*_of_snapshot(facts, change), ("x-resource-type", resource_type.encode())]
+        facts.shared[key] = [*found, ("x-validation", validation.encode())] if validation else found
+    return facts.shared[key]
+
+
+def _of_snapshot(facts: Facts, change: str) -> list[Header]:
+    return [("x-change", change.encode()), ("x-snapshot-id", facts.snapshot_id.encode()), _FHIR_VERSION]
 
 
 def _place(facts: Facts, row: Row) -> list[Header]:
@@ -107,9 +116,5 @@ def _range(row: Row) -> bytes:
 
 
 def _mark(facts: Facts, which: str, value: dict[str, object]) -> Output:
-    headers = [
-        ("x-change", f"snapshot.{which}".encode()),
-        ("x-snapshot-id", facts.snapshot_id.encode()),
-        _FHIR_VERSION,
-    ]
+    headers = _of_snapshot(facts, f"snapshot.{which}")
     return facts.envelope.record(topics.FHIR_CHANGES, which, orjson.dumps(value), _JSON, headers)
