@@ -119,7 +119,7 @@ class Upload:
     async def write(self, pieces: Iterable[bytes]) -> None:
         """Append `pieces`."""
         writer = self._open()
-        for piece in await asyncio.to_thread(list, pieces):  # making them takes time
+        for piece in pieces:
             await writer.write(piece)
 
     async def close(self) -> None:

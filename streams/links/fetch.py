@@ -132,7 +132,7 @@ class Fetcher:
             pieces = _pieces(intake, self._limited(response, progress), digest[0] if digest else None)
             async with aclosing(gathered(pieces, WAITING_BYTES_MAX)) as helpings:
                 async for helping in helpings:
-                    await writing.write(intake.take(helping))
+                    await asyncio.gather(asyncio.to_thread(intake.take, helping), writing.write(helping))
         except Failure as failure:
             return failure
         except CannotInflate:

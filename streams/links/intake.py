@@ -11,7 +11,7 @@ from streams.links.limits import FetchLimits
 class Intake:
     """Takes the blocks of one body as they came over the wire, gives back the pieces to store.
 
-    Feeding and taking may go on in two threads: the next piece is inflated while the last one is hashed and stored.
+    Feeding and taking may go on in two threads: the next piece is inflated while the last one is hashed.
     """
 
     def __init__(self, limits: FetchLimits, *, inflate: bool) -> None:
@@ -30,14 +30,13 @@ class Intake:
         """Whether the body may be gzip, so that feeding takes long."""
         return self._inflater is not None or (self._inflate and not self._started)
 
-    def take(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield `pieces` as they are, each counted and hashed by whoever asks for it: best where it is stored."""
+    def take(self, pieces: Iterable[bytes]) -> None:
+        """Count and hash what is stored."""
         for piece in pieces:
             self.bytes += len(piece)
             self._sha256.update(piece)
             if len(self.head) < HEAD_BYTES:
                 self.head += piece[: HEAD_BYTES - len(self.head)]
-            yield piece
 
     @property
     def sha256(self) -> str:

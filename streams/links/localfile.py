@@ -26,7 +26,7 @@ class LocalFile:
         self._bytes_handed_on = 0
 
     async def write(self, pieces: Iterable[bytes]) -> None:
-        """Append `pieces`, which are made in the thread that writes them."""
+        """Append `pieces`."""
         await asyncio.to_thread(self._write, pieces)
 
     async def close(self) -> None:
