@@ -49,8 +49,11 @@ class LocalFile:
                 self._hand_on(file)
 
     def _close(self) -> None:
-        with self._alone, self._open() as file:
-            os.fsync(file.fileno())
+        with self._alone:
+            if self._discarded:
+                return
+            with self._open() as file:
+                os.fsync(file.fileno())
 
     def _discard(self) -> None:
         with self._alone:
