@@ -229,11 +229,13 @@ async def drill(drill: Drill, kafka: str, folder: Path) -> Report:
         sent = await run.send(every, drill.links_per_delivery)
         killing = asyncio.create_task(_kill(run, drill))
         try:
-            return await _compare(run, drill, links, sent, begun, folder)
+            report = await _compare(run, drill, links, sent, begun)
         finally:
             killing.cancel()
             await asyncio.gather(killing, return_exceptions=True)
             await run.end(signal.SIGTERM)
+        # Only now: what drips has begun a blob, and rightly so, as long as the worker is there.
+        return _look(folder / "blobs", report)
 
 
 async def _kill(run: Run, drill: Drill) -> None:
@@ -244,7 +246,7 @@ async def _kill(run: Run, drill: Drill) -> None:
         await run.start()
 
 
-async def _compare(run: Run, drill: Drill, links: Links, sent: dict[str, float], begun: float, folder: Path) -> Report:
+async def _compare(run: Run, drill: Drill, links: Links, sent: dict[str, float], begun: float) -> Report:
     report, seen = Report(), dict[str, str]()
     expected = {f"good-{number}" for number in range(drill.good)}
     until = begun + drill.life_s + 60 + 12 * drill.kills
@@ -260,7 +262,12 @@ async def _compare(run: Run, drill: Drill, links: Links, sent: dict[str, float],
     report.missing = len(expected - set(seen.values()))
     report.seconds = time.time() - begun
     report.waits_s.sort()
-    files = [path for path in (folder / "blobs").rglob("*") if path.is_file()]
+    return report
+
+
+def _look(blobs: Path, report: Report) -> Report:
+    """Add what is in the store."""
+    files = [path for path in blobs.rglob("*") if path.is_file()]
     report.blobs = len({path.name for path in files if "sha256" in path.parts})
     report.left_over = [str(path) for path in files if "staging" in path.parts]
     return report
