@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHES = ("ingress", "deliveries", "restore", "fetch")
+BENCHES = ("ingress", "deliveries", "restore", "fetch", "fhir")
 
 
 def main(names: list[str]) -> int:

@@ -1,7 +1,8 @@
 """The bundles stage against `Bundle.model_validate`, over the same bundles, in the same run: ratios of CPU time.
 
-`python -m bench.fhir FOLDER [ROUNDS]`: FOLDER holds bundles of one patient each. With `--large FOLDER MB`: one bundle
-of so many megabytes, and what memory it takes. CPU time is that of this process and of the pool's together.
+`python -m bench.fhir [FOLDER]`: FOLDER holds bundles of one patient each; without it, the tests' sample stands for a
+patient with twelve times as many resources. With `--large [FOLDER] MB`: one bundle of so many megabytes, and what memory
+it takes. CPU time is that of this process and of the pool's together.
 
 Two things are compared with it, for a first bundle, one with changes, and the same again. *Verdict*: what
 `Bundle.model_validate` does, and no more, the way the stage does it: the bytes split, each resource known by its hash
@@ -41,6 +42,9 @@ from streams.bundles.pool import Pool, PoolLimits
 from streams.bundles.split import split
 
 CHANGED_ONE_IN = 20
+ROUNDS = 7
+SAMPLE = Path(__file__).parents[1] / "tests" / "fhir" / "samples" / "synthea.json"
+SAMPLE_COPIES = 12
 # How the bundles of `bundles()` follow each other: the same bytes, another order, changes.
 DELIVERIES = {"first": 2, "repeat": 2, "repeat in another order": 3, "changed": 4}
 
@@ -96,8 +100,10 @@ async def run(job, folder, patient, raw, *, number, pids):
 def bundles(folder):
     """Yield patient, resources, and the bundle first, in another order, changed: compact, as Metriport writes them."""
     rnd = random.Random(1)
-    for path in sorted(Path(folder).glob("*.json")):
+    for path in sorted(Path(folder).glob("*.json")) if folder else [SAMPLE]:
         resources = as_metriport([entry["resource"] for entry in orjson.loads(path.read_bytes())["entry"]])
+        if not folder:
+            resources = [one for copy in range(SAMPLE_COPIES) for one in renamed(resources, copy)]
         patient = next(each["id"] for each in resources if each["resourceType"] == "Patient")
         changed = [
             {**each, "language": "en"} if number % CHANGED_ONE_IN == 3 else each
@@ -118,6 +124,15 @@ def as_metriport(resources):
             text,
         )
     )
+
+
+def renamed(resources, copy):
+    """Yield the resources once more, under other ids; the patient only once."""
+    for each in resources:
+        if each["resourceType"] != "Patient":
+            yield {**each, "id": f"{each['id'][:50]}-{copy}"}
+        elif not copy:
+            yield each
 
 
 def compact(resources):
@@ -159,13 +174,13 @@ def verdicts(found, which, checker, known):
                     known.add(digest)
 
 
-async def compare(folder, rounds):
+async def compare(folder):
     found = list(bundles(folder))
     checker = judges().checker(Standards())
     times = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch, Pool(Standards(), PoolLimits()) as pool:
         whole(found)
-        for _ in range(rounds):
+        for _ in range(ROUNDS):
             baselines(found, times)
             known = set()
             for name, which in DELIVERIES.items():
@@ -272,7 +287,8 @@ def write_large(path, entries, size_min):
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--large":
-        asyncio.run(large(sys.argv[2], int(sys.argv[3])))
+    if sys.argv[1:2] == ["--large"]:
+        *given, size_mb = sys.argv[2:]
+        asyncio.run(large(given[0] if given else None, int(size_mb)))
     else:
-        asyncio.run(compare(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 5))
+        asyncio.run(compare(sys.argv[1] if len(sys.argv) > 1 else None))
