@@ -1,88 +1,43 @@
 """How fast a large bundle is fetched and stored, beside a bare aiohttp download to a file, and at what cost in memory.
 
-`python -m bench.fetch [MB]` generates a bundle, serves it from a process of its own, and takes turns.
+`python -m bench.fetch [MB]` generates a bundle, serves it from a process of its own, and takes turns: over https, which
+is what links are, and over plain http, where the hash weighs most; both sides on uvloop, as the worker is.
+`python -m bench.fetch --worker [MB]` has the running `links` stage do it: from a delivery in Kafka to the record in
+`bundles`, with the memory of the stage's process.
 """
 
+import argparse
 import asyncio
-import gzip
-import hashlib
-import json
-import multiprocessing
-import random
 import shutil
+import ssl
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
-import aiohttp
-from aiohttp import web
+import uvloop
 from obstore.store import LocalStore
 
+from bench import fetch_worker, large_bundle
+from bench.large_bundle import MIB, PACKED, PLAIN, Large, bare
+from bench.measuring import ratio
 from streams.links.address import AddressRules
 from streams.links.blobs import Blobs
 from streams.links.client import Client
 from streams.links.fetch import Fetcher
-from streams.links.limits import MIB, FetchLimits
+from streams.links.limits import FetchLimits
 from streams.links.link import Link
 
-ROUNDS = 5
+GOAL = "0.7"
 SAMPLE_S = 0.02
 
 
 class _Silent:
     def received(self, byte_count: int) -> None: ...
     def failed(self) -> None: ...
-
-
-def bundle(bytes_min: int) -> Iterator[bytes]:
-    """Yield a FHIR bundle of observations, at least this large."""
-    chance = random.Random(1)
-    yield b'{"resourceType":"Bundle","type":"searchset","entry":['
-    made, separator = 0, b""
-    while made < bytes_min:
-        entry = json.dumps(
-            {
-                "resource": {
-                    "resourceType": "Observation",
-                    "id": f"{chance.getrandbits(128):032x}",
-                    "status": "final",
-                    "code": {"coding": [{"system": "http://loinc.org", "code": f"{chance.randrange(99999)}-1"}]},
-                    "subject": {"reference": "Patient/01936b20-48f8-7d49-8bc6-50e0c4986011"},
-                    "effectiveDateTime": f"20{chance.randrange(10, 25)}-05-{chance.randrange(10, 28)}T08:30:00Z",
-                    "valueQuantity": {"value": chance.random(), "unit": "mg/dL"},
-                }
-            }
-        ).encode()
-        yield separator + entry
-        made, separator = made + len(entry), b","
-    yield b"]}"
-
-
-def serve(folder: str, port: "multiprocessing.Queue[int]") -> None:
-    """Serve the files in `folder` as S3 does."""
-
-    async def answer(request: web.Request) -> web.FileResponse:
-        name = request.match_info["name"]
-        headers = {"Content-Type": "application/json"}
-        if name.endswith(".gz"):
-            headers = {"Content-Type": "application/gzip", "Content-Encoding": "gzip"}
-        return web.FileResponse(Path(folder) / name, headers=headers, chunk_size=MIB)
-
-    async def run() -> None:
-        app = web.Application()
-        app.router.add_get("/{name}", answer)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port.put(runner.addresses[0][1])
-        await asyncio.Event().wait()
-
-    asyncio.run(run())
 
 
 def resident_bytes() -> int:
@@ -109,15 +64,7 @@ async def measured(what: Callable[[], Awaitable[object]]) -> tuple[float, int]:
     return seconds, most
 
 
-async def bare(url: str, file: Path) -> None:
-    """Download to a file the way anybody would."""
-    async with aiohttp.ClientSession() as session, session.get(url) as response:
-        with file.open("wb") as out:
-            async for chunk in response.content.iter_chunked(MIB):
-                out.write(chunk)
-
-
-async def ours(url: str, origin: str, folder: Path, expected: str) -> None:
+async def ours(url: str, origin: str, folder: Path, expected: str, trust: ssl.SSLContext) -> None:
     """Fetch and store the way the links stage does."""
     limits = FetchLimits()
     link = Link(
@@ -132,59 +79,56 @@ async def ours(url: str, origin: str, folder: Path, expected: str) -> None:
         expects="json",
         record={},
     )
-    async with Client(AddressRules((), (origin,)), limits) as client:
+    async with Client(AddressRules((), (origin,)), limits, tls=trust) as client:
         fetcher = Fetcher(client, Blobs(LocalStore(folder, mkdir=True)), limits)
         outcome = await fetcher.fetch(link, partition=0, progress=_Silent())
     assert outcome.facts, f"the fetch ended as {outcome.reason}"
     assert outcome.facts.sha256 == expected
 
 
-async def compare(origin: str, name: str, megabytes: float, folder: Path, expected: str) -> None:
+async def compare(large: Large, origin: str, name: str, folder: Path, rounds: int) -> None:
     """Take turns and print the median of the rounds' ratios: whatever else runs here slows neighbours alike."""
-    bare_s, ours_s, growth = [], [], 0
-    for _ in range(ROUNDS):
-        bare_s.append((await measured(lambda: bare(f"{origin}/{name}", folder / "bare")))[0])
+    bare_s, ours_s, growth, trust = [], [], 0, large.trust()
+    for _ in range(rounds + 1):
+        bare_s.append((await measured(lambda: bare(f"{origin}/{name}", folder / "bare", trust)))[0])
         (folder / "bare").unlink()  # a part of neither: what is on the disk takes longer to remove
-        seconds, most = await measured(lambda: ours(f"{origin}/{name}", origin, folder / "blobs", expected))
+        store = lambda: ours(f"{origin}/{name}", origin, folder / "blobs", large.sha256, trust)  # noqa: E731
+        seconds, most = await measured(store)
         shutil.rmtree(folder / "blobs")
         ours_s.append(seconds)
         growth = max(growth, most)
-    ratios = sorted(theirs / mine for theirs, mine in zip(bare_s, ours_s, strict=True))
+    del bare_s[0], ours_s[0]  # memory that nobody has had since the machine started is slow
+    scheme = origin.partition(":")[0]
+    ratios = [theirs / mine for theirs, mine in zip(bare_s, ours_s, strict=True)]
+    print(ratio(f"{scheme} {name}: speed, stored / bare download", ratios, GOAL))
     print(
-        f"{name}: {megabytes:.0f} MB; bare {megabytes / median(bare_s):.0f} MB/s, "
-        f"stored {megabytes / median(ours_s):.0f} MB/s, ratio {median(ratios):.2f} "
-        f"({ratios[0]:.2f} to {ratios[-1]:.2f} in {ROUNDS} rounds), of the fastest {min(bare_s) / min(ours_s):.2f}; "
-        f"memory grew by {growth / MIB:.0f} MiB at most"
+        f"  {large.megabytes / median(ours_s):.0f} and {large.megabytes / median(bare_s):.0f} MB/s on this machine, "
+        f"the fastest of each {min(bare_s) / min(ours_s):.2f}; memory grew by {growth / MIB:.0f} MiB at most",
+        flush=True,
     )
 
 
-async def main(megabytes: int) -> None:
+async def main(arguments: list[str] | None = None) -> int:
+    """Run the comparison."""
+    parser = argparse.ArgumentParser(prog="bench.fetch", description=__doc__)
+    parser.add_argument("megabytes", type=int, nargs="?", default=600)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--worker", action="store_true", help="the running stage, from record to record")
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
-        folder, digest = Path(name), hashlib.sha256()
-        # No `.gz` beside a plain file: aiohttp would serve it to whoever accepts gzip.
-        with (folder / "MR.json").open("wb") as plain, gzip.open(folder / "packed.json.gz", "wb", 6) as packed:
-
-            def add(block: bytes) -> None:
-                plain.write(block)
-                packed.write(block)
-                digest.update(block)
-
-            block = b""
-            for piece in bundle(megabytes * MIB):
-                block += piece
-                if len(block) > MIB:
-                    add(block)
-                    block = b""
-            add(block)
-        port: multiprocessing.Queue[int] = multiprocessing.Queue()
-        server = multiprocessing.Process(target=serve, args=(name, port), daemon=True)
-        server.start()
-        origin = f"http://127.0.0.1:{port.get()}"
-        size = (folder / "MR.json").stat().st_size / MIB
-        for file in ("MR.json", "packed.json.gz"):
-            await compare(origin, file, size, folder, digest.hexdigest())
-        server.kill()
+        folder = Path(name)
+        large = large_bundle.generate(folder / "served", options.megabytes)
+        if options.worker:
+            async with large_bundle.serving(large, tls=True) as origin:
+                await fetch_worker.compare(large, origin, folder, options.rounds)
+            return 0
+        for tls in (True, False):
+            async with large_bundle.serving(large, tls=tls) as origin:
+                for file in (PLAIN, PACKED):
+                    await compare(large, origin, file, folder, options.rounds)
+    return 0
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 600))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        sys.exit(runner.run(main()))
