@@ -237,7 +237,7 @@ class _Fold:
         entry.scopes = tuple(number for number in entry.scopes if number != self._number)
         entry.missing = entry.missing_since_ms = entry.missing_when_ms = 0
         if not entry.scopes:
-            self._manifest.retire(entry)
+            entry.raw = entry.rejected = b""  # should these bytes come back, they are new
         self._manifest.put(entry)
         if published and not entry.scopes:
             self._counts.removed += 1

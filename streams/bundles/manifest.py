@@ -89,7 +89,8 @@ class Manifest:
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
 
-    # Found out only when asked for: a repeat of the same bundle needs neither.
+    # As they were before the snapshot: asked for while it is recognised, not kept up while it is folded in. A repeat of
+    # the same bundle needs neither.
 
     @cached_property
     def by_raw(self) -> dict[bytes, Entry]:
@@ -114,23 +115,12 @@ class Manifest:
     def put(self, entry: Entry) -> None:
         """Add `entry`, or note that it changed."""
         self._entries[entry.type, entry.identity] = entry
-        self._index(entry)
         self._changed.add(_shard(entry, len(self.head.slots)))
 
     def remove(self, entry: Entry) -> None:
         """Forget `entry`."""
-        self.retire(entry)
         del self._entries[entry.type, entry.identity]
-        for known in entry.ids:
-            if self.by_id.get((entry.type, known)) is entry:
-                del self.by_id[entry.type, known]
         self._changed.add(_shard(entry, len(self.head.slots)))
-
-    def retire(self, entry: Entry) -> None:
-        """Forget the bytes of `entry`: should they come back, they are new."""
-        for digest in (entry.raw, entry.rejected):
-            self.by_raw.pop(digest, None)
-        entry.raw = entry.rejected = b""
 
     def scope(self, name: str) -> int:
         """Return the number of a scope, new or known."""
@@ -168,14 +158,6 @@ class Manifest:
         for found in (self.__dict__.get("by_raw"), self.__dict__.get("by_id"), self._entries):
             while found:
                 found.popitem()
-
-    def _index(self, entry: Entry) -> None:
-        if entry.raw:
-            self.by_raw[entry.raw] = entry
-        if entry.rejected:
-            self.by_raw[entry.rejected] = entry
-        for known in entry.ids:
-            self.by_id.setdefault((entry.type, known), entry)
 
 
 def head_key(patient: str) -> bytes:
