@@ -1,7 +1,8 @@
 """The bundles stage against `Bundle.model_validate`, over the same bundles, in the same run: ratios of CPU time.
 
-`python -m bench.fhir [FOLDER]`: FOLDER holds bundles of one patient each; without it, twelve copies of the tests' sample
-are one patient's. With `--large [FOLDER] MB`: one bundle of so many megabytes, and what memory it takes. CPU time is that of this process and of the pool's together.
+`python -m bench.fhir [FOLDER]`: FOLDER holds bundles of one patient each; without it, twelve copies of the tests'
+sample are one patient's bundle. With `--large [FOLDER] MB`: one bundle of so many megabytes, and what memory it takes.
+CPU time is that of this process and of the pool's together.
 
 Two things are compared with it, for a first bundle, one with changes, and the same again. *Verdict*: what
 `Bundle.model_validate` does, and no more, the way the stage does it: the bytes split, each resource known by its hash

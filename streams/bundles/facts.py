@@ -85,7 +85,7 @@ def facts(raw: bytes) -> Facts:
     """Return the facts of one resource; as few as can be had if it is not what it should be. Never raises."""
     try:
         resource = _RESOURCE.decode(raw)
-        aliases = _aliases(resource) if _DERIVED_FROM in raw else ()
+        aliases = _aliases(resource) if resource.extension else ()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _few_facts(raw)
     return Facts(_type(resource.resourceType), _id(resource.id), aliases, _match(resource))
@@ -93,6 +93,8 @@ def facts(raw: bytes) -> Facts:
 
 def _aliases(resource: _Resource) -> tuple[str, ...]:
     """Return the ids of the resources that were folded into this one."""
+    if _DERIVED_FROM not in bytes(resource.extension):
+        return ()
     prefix = f"{resource.resourceType}/"
     return tuple(
         alias

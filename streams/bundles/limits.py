@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _ONE_KIND = bytes.maketrans(b"[]", b"{}")
+_NOT_OPENING = bytes(set(range(256)) - set(b"[{"))
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _NOT_BRACKETS_OR_QUOTES = bytes(set(range(256)) - set(b'[]{}"'))
 
@@ -27,7 +28,7 @@ def exceeded(raw: bytes, limits: Limits) -> str | None:
     if len(raw) > limits.resource_bytes_max:
         return "resource_bytes_max"
     # Brackets in texts are counted too, so the count can only be too high; that is settled exactly when it matters.
-    opened = raw.count(b"{") + raw.count(b"[")
+    opened = len(raw.translate(None, _NOT_OPENING))
     if opened <= limits.depth_max:
         return None
     brackets = _brackets(raw)
