@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Protocol
 
 import aiohttp
@@ -24,6 +25,7 @@ from streams.links.limits import KIB, MIB, FetchLimits
 from streams.links.link import Facts, Link, Outcome, Reason
 
 WAITING_BYTES_MAX = 4 * MIB  # received, not yet stored
+INFLATED_AT_ONCE = 4  # pieces
 ERROR_BYTES = 4 * KIB  # how much of an error's body is looked at
 _OK = 200
 _SERVER_ERRORS = 500
@@ -197,12 +199,16 @@ async def _pieces(intake: Intake, blocks_: AsyncIterator[bytes], digest: Any) ->
     async for block in blocks_:
         if digest:
             digest.update(block)
-        pieces = intake.feed(block)
-        # Inflating takes long enough to need a thread; handing a block through does not.
-        while (
-            piece := await asyncio.to_thread(next, pieces, None) if intake.inflates else next(pieces, None)
-        ) is not None:
-            yield piece
+        if not intake.inflates:
+            for piece in intake.feed(block):
+                yield piece
+            continue
+        # Inflating takes long enough to need a thread, and asking a thread takes long enough to ask for some at once.
+        pieces, some = intake.feed(block), [b""] * INFLATED_AT_ONCE
+        while len(some) == INFLATED_AT_ONCE:
+            some = await asyncio.to_thread(list, islice(pieces, INFLATED_AT_ONCE))
+            for piece in some:
+                yield piece
     for piece in intake.end():
         yield piece
 
