@@ -158,6 +158,7 @@ class WorkerSettings(KafkaSettings):
     fetch_total_timeout_s: float = Field(900.0, gt=0, le=86400, description="The longest that one attempt may take.")
     fetch_bytes_max_per_link: int = Field(2 * 2**30, ge=2**20)
     fetch_inflated_bytes_max: int = Field(4 * 2**30, ge=2**20, description="The largest that gzip may become.")
+    fetch_waiting_bytes_max: int = Field(128 * 2**20, ge=2**20, description="Received and not yet stored, of all.")
     bundle_order_wait_s: float = Field(
         30.0,
         ge=0,

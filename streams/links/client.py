@@ -16,7 +16,7 @@ from streams.links.failure import Failure
 from streams.links.limits import KIB, FetchLimits
 from streams.links.memory import reuse_blocks
 
-READ_BYTES = 512 * KIB
+READ_BYTES = 256 * KIB
 # Bytes are hashed and counted as they are on the wire, so nobody on the way shall change them.
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "metriport-streams"}
 

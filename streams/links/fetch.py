@@ -21,10 +21,9 @@ from streams.links.failure import Failure, is_expired, may_differ, may_retry
 from streams.links.gathered import gathered
 from streams.links.inflate import CannotInflate, TooInflated
 from streams.links.intake import Intake
-from streams.links.limits import KIB, MIB, FetchLimits
+from streams.links.limits import KIB, FetchLimits
 from streams.links.link import Facts, Link, Outcome, Reason
 
-WAITING_BYTES_MAX = 4 * MIB  # received, not yet stored
 INFLATED_AT_ONCE = 4  # pieces
 ERROR_BYTES = 4 * KIB  # how much of an error's body is looked at
 _OK = 200
@@ -62,6 +61,7 @@ class Fetcher:
         self._blobs = blobs
         self._limits = limits
         self._clock = clock
+        self._receiving = 0
 
     async def fetch(self, link: Link, *, partition: int, progress: Progress) -> Outcome:
         """Return how `link` ended. Takes as long as its deadline and the limits allow."""
@@ -130,9 +130,12 @@ class Fetcher:
     ) -> Failure | None:
         """Take in the whole body; return what is wrong with it."""
         digest = _declared_digest(response.headers)
+        self._receiving += 1
         try:
             pieces = _pieces(intake, self._limited(response, progress), digest[0] if digest else None)
-            async with aclosing(gathered(pieces, WAITING_BYTES_MAX)) as helpings:
+            async with aclosing(
+                gathered(pieces, lambda: self._limits.waiting_bytes_of_one(self._receiving))
+            ) as helpings:
                 async for helping in helpings:
                     await asyncio.gather(asyncio.to_thread(intake.take, helping), writing.write(helping))
         except Failure as failure:
@@ -141,6 +144,8 @@ class Fetcher:
             return Failure("wrong_encoding")
         except TooInflated:
             return Failure("too_inflated")
+        finally:
+            self._receiving -= 1
         if digest and digest[0].digest() != digest[1]:
             return Failure("wrong_hash")
         return None

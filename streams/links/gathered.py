@@ -1,13 +1,13 @@
 """Taking what comes in helpings as large as time allows: less to do per byte, and receiving never waits for using."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 
-async def gathered(pieces: AsyncIterator[bytes], bytes_max: int) -> AsyncGenerator[list[bytes]]:
+async def gathered(pieces: AsyncIterator[bytes], bytes_max: Callable[[], int]) -> AsyncGenerator[list[bytes]]:
     """Yield all `pieces`, each time those that came while the last ones were used.
 
-    Asks for no more pieces while `bytes_max` are waiting. Raises what `pieces` raises, after what came before.
+    Asks for no more pieces while `bytes_max()` are waiting. Raises what `pieces` raises, after what came before.
     """
     waiting: list[bytes] = []
     came, taken = asyncio.Event(), asyncio.Event()
@@ -16,7 +16,7 @@ async def gathered(pieces: AsyncIterator[bytes], bytes_max: int) -> AsyncGenerat
         async for piece in pieces:
             waiting.append(piece)
             came.set()
-            if sum(map(len, waiting)) >= bytes_max:
+            if sum(map(len, waiting)) >= bytes_max():
                 taken.clear()
                 await taken.wait()
 

@@ -6,6 +6,10 @@ KIB = 2**10
 MIB = 2**20
 GIB = 2**30
 
+# More than that speeds no single fetch up (measured), less slows it down.
+_WAITING_BYTES_MAX_OF_ONE = 8 * MIB
+_WAITING_BYTES_MIN_OF_ONE = 256 * KIB
+
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
@@ -29,6 +33,7 @@ class FetchLimits:
 
     bytes_max: int = 2 * GIB
     inflated_bytes_max: int = 4 * GIB
+    waiting_bytes_max: int = 128 * MIB  # received and not yet stored, of all fetches
     # Small bodies may be as repetitive as they like: the ratio counts only above `inflate_ratio_after_bytes`.
     inflate_ratio_max: int = 200
     inflate_ratio_after_bytes: int = GIB
@@ -40,3 +45,8 @@ class FetchLimits:
 
     # How long a finished bundle waits for an older one of the same patient that is still being fetched.
     order_wait_s: float = 30.0
+
+    def waiting_bytes_of_one(self, fetches: int) -> int:
+        """Return how many bytes may wait to be stored of each fetch, when there are so many at once."""
+        share = self.waiting_bytes_max // fetches
+        return max(_WAITING_BYTES_MIN_OF_ONE, min(_WAITING_BYTES_MAX_OF_ONE, share))

@@ -51,5 +51,6 @@ def fetch_limits(settings: WorkerSettings) -> FetchLimits:
         total_timeout_s=settings.fetch_total_timeout_s,
         bytes_max=settings.fetch_bytes_max_per_link,
         inflated_bytes_max=settings.fetch_inflated_bytes_max,
+        waiting_bytes_max=settings.fetch_waiting_bytes_max,
         order_wait_s=settings.bundle_order_wait_s,
     )

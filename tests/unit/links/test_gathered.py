@@ -52,14 +52,14 @@ async def test_all_pieces_come_once_and_in_order(source, sizes):
     pieces = [bytes([number % 256]) * size for number, size in enumerate(sizes)]
     source.feed(*pieces, None)
 
-    helpings = [helping async for helping in gathered(source.pieces(), MAX)]
+    helpings = [helping async for helping in gathered(source.pieces(), lambda: MAX)]
 
     assert [piece for helping in helpings for piece in helping] == pieces
     assert all(helpings)
 
 
 async def test_what_came_while_a_helping_was_used_is_the_next_one(source):
-    async with aclosing(gathered(source.pieces(), MAX)) as helpings:
+    async with aclosing(gathered(source.pieces(), lambda: MAX)) as helpings:
         source.feed(b"a")
         assert await anext(helpings) == [b"a"]
         source.feed(b"b", b"c", b"d")
@@ -69,14 +69,14 @@ async def test_what_came_while_a_helping_was_used_is_the_next_one(source):
 
 
 async def test_a_piece_is_not_kept_waiting_for_more(source):
-    async with aclosing(gathered(source.pieces(), MAX)) as helpings:
+    async with aclosing(gathered(source.pieces(), lambda: MAX)) as helpings:
         source.feed(b"a")
 
         assert await anext(helpings) == [b"a"]
 
 
 async def test_no_more_is_asked_for_while_enough_is_waiting(source):
-    async with aclosing(gathered(source.pieces(), MAX)) as helpings:
+    async with aclosing(gathered(source.pieces(), lambda: MAX)) as helpings:
         source.feed(b"a")
         await anext(helpings)
         source.feed(*[b"x" * 400] * 10)
@@ -95,7 +95,7 @@ async def test_what_the_pieces_raise_comes_after_what_came_before(source, before
     taken = []
 
     async def take():
-        async for helping in gathered(source.pieces(), MAX):
+        async for helping in gathered(source.pieces(), lambda: MAX):
             taken.extend(helping)
 
     with pytest.raises(ValueError, match="broken"):
@@ -104,7 +104,7 @@ async def test_what_the_pieces_raise_comes_after_what_came_before(source, before
 
 
 async def test_whoever_stops_early_stops_the_pieces_too(source):
-    async with aclosing(gathered(source.pieces(), MAX)) as helpings:
+    async with aclosing(gathered(source.pieces(), lambda: MAX)) as helpings:
         source.feed(b"a")
         await anext(helpings)
 
@@ -112,7 +112,7 @@ async def test_whoever_stops_early_stops_the_pieces_too(source):
 
 
 async def test_whoever_stops_early_stops_pieces_that_wait_for_room_too(source):
-    async with aclosing(gathered(source.pieces(), MAX)) as helpings:
+    async with aclosing(gathered(source.pieces(), lambda: MAX)) as helpings:
         source.feed(b"a")
         await anext(helpings)
         source.feed(b"x" * MAX, b"y")
@@ -127,7 +127,7 @@ async def test_cancelling_ends_the_pieces_as_well(source, fed):
     source.feed(*fed)
 
     async def use():
-        async with aclosing(gathered(source.pieces(), MAX)) as helpings:
+        async with aclosing(gathered(source.pieces(), lambda: MAX)) as helpings:
             async for _ in helpings:
                 await asyncio.Event().wait()
 
@@ -145,7 +145,7 @@ async def test_a_failure_of_the_user_is_the_one_that_is_seen(source):
     source.feed(b"a", ValueError("of the pieces"))
 
     async def use():
-        async with aclosing(gathered(source.pieces(), MAX)) as helpings:
+        async with aclosing(gathered(source.pieces(), lambda: MAX)) as helpings:
             async for _ in helpings:
                 await settled()
                 raise KeyError
