@@ -55,7 +55,7 @@ def accepting(classes: Mapping[str, Any]) -> Read:
     decode = msgspec.json.Decoder(types[ANY_RESOURCE]).decode
 
     def read(raw: bytes) -> object:
-        if not _is_plain(raw):
+        if (b"\\" in raw or not raw.isascii()) and not _is_plain(raw):
             raise msgspec.ValidationError("not plain")
         return decode(raw)
 

@@ -1,5 +1,6 @@
 """One process of the pool: takes chunks, gives findings, ends when the other side hangs up."""
 
+import gc
 import importlib
 import resource
 import signal
@@ -20,6 +21,8 @@ def work(connection: Connection, standards: Standards) -> None:
     judges: Judges = importlib.import_module("streams.bundles.preload").JUDGES
     resource.setrlimit(resource.RLIMIT_AS, (standards.memory_bytes_max, standards.memory_bytes_max))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold patient data
+    # Parsing makes many short-lived objects and no cycles.
+    gc.set_threshold(50_000, 20, 50)
     checker = judges.checker(standards)
     while True:
         try:
