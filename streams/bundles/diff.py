@@ -15,7 +15,7 @@ from streams.bundles.manifest import IDS_MAX, Entry, Manifest, Scope
 from streams.bundles.survey import Row
 
 Change = Literal["created", "updated", "removed", "superseded", "rejected", "crashed"]
-_REFUSED = frozenset({"rejected", CRASHED})
+REFUSED = frozenset({"rejected", CRASHED})  # findings, and the changes they become
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class _Fold:
             self._present.add(id(entry))
 
     def _take(self, row: Row) -> None:
-        if row.finding in _REFUSED:
+        if row.finding in REFUSED:
             self._refuse(row)
             return
         self._counts.accepted += 1

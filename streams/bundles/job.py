@@ -19,10 +19,9 @@ from models import headers, records, topics
 from streams.bundles import collector, outputs, snapshot
 from streams.bundles.blobs import Blobs
 from streams.bundles.bundle_file import BundleFile
-from streams.bundles.diff import Difference, Grace
+from streams.bundles.diff import REFUSED, Difference, Grace
 from streams.bundles.envelope import Envelope
 from streams.bundles.examination import CRASHED
-from streams.bundles.helpings import in_helpings
 from streams.bundles.manifest import FORMAT, Manifest, head_key, read_head, read_shard, shard_keys
 from streams.bundles.outputs import Facts
 from streams.bundles.snapshot import Claim, Examiner, Found, SnapshotLimits
@@ -30,6 +29,7 @@ from streams.bundles.split import Unreadable
 from streams.bundles.survey import Row
 from streams.engine import quarantine
 from streams.engine.job import Output, Poison, Reading, Record, Step
+from streams.helpings import in_helpings
 
 _STEP_OUTPUTS_MAX = 200
 _STEP_BYTES_MAX = 4 * 2**20
@@ -119,7 +119,7 @@ class BundlesJob:
         def bytes_of(row: Row) -> bytes:
             return opened.bytes(row.start, row.end)
 
-        changed = any(event.change not in outputs.REFUSED for event in difference.events)
+        changed = any(event.change not in REFUSED for event in difference.events)
         if changed:
             yield outputs.started(facts)
         # Let go of one by one: to free half a million at once would hold up everybody.

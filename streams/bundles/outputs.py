@@ -9,8 +9,8 @@ from typing import NamedTuple
 import orjson
 
 from models import topics
-from models.headers import Header
-from streams.bundles.diff import Counts, Event
+from models.headers import JSON, Header
+from streams.bundles.diff import REFUSED, Counts, Event
 from streams.bundles.envelope import Envelope
 from streams.bundles.library import FHIR_VERSION
 from streams.bundles.survey import Row
@@ -20,9 +20,7 @@ Bytes = Callable[[Row], bytes]
 
 _FHIR_VERSION = ("x-fhir-version", FHIR_VERSION.encode())
 _FHIR = b"application/fhir+json"
-_JSON = b"application/json"
 _POINTER = b"application/vnd.metriport-streams.pointer+json"
-REFUSED = frozenset({"rejected", "crashed"})
 
 
 class Facts(NamedTuple):
@@ -116,5 +114,5 @@ def _range(row: Row) -> bytes:
 
 
 def _mark(facts: Facts, which: str, value: dict[str, object]) -> Output:
-    headers = _of_snapshot(facts, f"snapshot.{which}")
-    return facts.envelope.record(topics.FHIR_CHANGES, which, orjson.dumps(value), _JSON, headers)
+    found = _of_snapshot(facts, f"snapshot.{which}")
+    return facts.envelope.record(topics.FHIR_CHANGES, which, orjson.dumps(value), JSON, found)

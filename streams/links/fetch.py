@@ -8,12 +8,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any, Protocol
 
 import aiohttp
 import stamina
 
+from streams.helpings import in_helpings
 from streams.links import content, events
 from streams.links.blobs import Blobs, StoreUnavailable, Writing
 from streams.links.client import Client, blocks
@@ -208,12 +208,9 @@ async def _pieces(intake: Intake, blocks_: AsyncIterator[bytes], digest: Any) ->
             for piece in intake.feed(block):
                 yield piece
             continue
-        # Inflating takes long enough to need a thread, and asking a thread takes long enough to ask for some at once.
-        pieces, some = intake.feed(block), [b""] * INFLATED_AT_ONCE
-        while len(some) == INFLATED_AT_ONCE:
-            some = await asyncio.to_thread(list, islice(pieces, INFLATED_AT_ONCE))
-            for piece in some:
-                yield piece
+        # Inflating takes long enough to need a thread.
+        async for piece in in_helpings(intake.feed(block), None, count=INFLATED_AT_ONCE):
+            yield piece
     for piece in intake.end():
         yield piece
 

@@ -1,4 +1,4 @@
-"""Runs an iterator in a thread, some items at a time: every way to a thread and back costs as much as ten resources."""
+"""Runs an iterator in a thread, some items at a time: every way to a thread and back has its price."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
@@ -9,8 +9,11 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-async def in_helpings(items: Iterator[Item], threads: Executor, *, count: int) -> AsyncGenerator[Item, None]:
-    """Yield all `items`, made in one of `threads`, `count` at a time; raise what they raise, after what came before."""
+async def in_helpings(items: Iterator[Item], threads: Executor | None, *, count: int) -> AsyncGenerator[Item, None]:
+    """Yield all `items`, made in one of `threads`, `count` at a time; raise what they raise, after what came before.
+
+    Without `threads` it is one of the event loop's own.
+    """
     loop = asyncio.get_running_loop()
     while True:
         helping, error = await loop.run_in_executor(threads, _next, items, count)

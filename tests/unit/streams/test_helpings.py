@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from streams.bundles.helpings import in_helpings
+from streams.helpings import in_helpings
 
 
 @pytest.fixture
