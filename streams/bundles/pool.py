@@ -21,6 +21,7 @@ from streams.bundles import events
 from streams.bundles.examination import Chunk, Examined, Finding, Resources, crashed
 from streams.bundles.judges import Standards
 from streams.bundles.worker import work
+from streams.engine.job import Unavailable
 
 _EXAMINED = msgspec.msgpack.Decoder(Examined)
 
@@ -65,10 +66,17 @@ class Pool:
         self.close()
 
     def start(self) -> None:
-        """Start all processes and wait until each has answered; nothing if they were started before."""
+        """Start all processes and wait until each has answered; nothing if they were started before.
+
+        Raise `Unavailable` if one does not: that is no bundle's fault.
+        """
         with self._starting:
             while self._unstarted:
-                self._unstarted[-1].ask(Chunk([], {}), self._limits.start_timeout_s)
+                try:
+                    self._unstarted[-1].ask(Chunk([], {}), self._limits.start_timeout_s)
+                except Lost:
+                    seconds = f"{self._limits.start_timeout_s:g} s"
+                    raise Unavailable(f"a process that checks resources did not start within {seconds}") from None
                 self._idle.put(self._unstarted.pop())
 
     def close(self) -> None:

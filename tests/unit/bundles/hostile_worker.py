@@ -15,6 +15,10 @@ SLOW, HANGS, DIES, EATS, RECURSES = (
 )
 
 
+def never_answer(_connection, _standards):
+    time.sleep(60)
+
+
 def work(connection, standards):
     """Work as usual, but for the resources above."""
     usual = Checker.verdict

@@ -13,6 +13,7 @@ from streams.bundles import pool as pool_module
 from streams.bundles.examination import Resources
 from streams.bundles.judges import Standards
 from streams.bundles.pool import Pool, PoolLimits
+from streams.engine.job import Unavailable
 from tests.unit.bundles import hostile_worker
 from tests.unit.bundles.stage import observation
 
@@ -71,6 +72,16 @@ def test_a_process_killed_in_the_middle_of_a_chunk_costs_no_resource(hostile_poo
 
     assert {finding.finding for finding in findings} == {"accepted"}
     assert hostile_pool.lost == 1
+
+
+def test_processes_that_do_not_start_are_no_fault_of_the_bundle_in_hand(monkeypatch):
+    monkeypatch.setattr(pool_module, "work", hostile_worker.never_answer)
+    pool = Pool(Standards(), PoolLimits(start_timeout_s=0.5))
+
+    with pytest.raises(Unavailable):
+        found(pool, GOOD)
+
+    pool.close()
 
 
 @pytest.mark.parametrize("bad", [hostile_worker.HANGS, hostile_worker.DIES], ids=["hangs", "dies"])
