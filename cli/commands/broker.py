@@ -28,9 +28,7 @@ def start(
     """Start it, in the background; say so if it runs already."""
     started = asyncio.run(broker.start(data_dir, port=port, tied=False, say=output.say))
     if as_json:
-        output.print_json(
-            {"bootstrap_servers": started.bootstrap_servers, "pid": started.pid, "source": started.source}
-        )
+        output.print_json({"bootstrap_servers": started.bootstrap_servers, "pid": started.pid})
     else:
         output.print_line(f"KAFKA_BOOTSTRAP_SERVERS={started.bootstrap_servers}")
 
@@ -55,7 +53,6 @@ def status(data_dir: DataDir = DATA_DIR, *, as_json: Json = False) -> None:
                 "state": found.state,
                 "bootstrap_servers": found.bootstrap_servers,
                 "pid": found.pid,
-                "source": found.source,
             }
         )
     else:

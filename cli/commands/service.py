@@ -23,10 +23,6 @@ def ingress() -> None:
 
 def worker(
     stages: Annotated[list[str] | None, typer.Argument(metavar="[STAGE]...", help=", ".join(topics.STAGES))] = None,
-    *,
-    unchecked: Annotated[
-        bool, typer.Option("--unchecked", help="Start without a look at the topics; for brokers that make them by use.")
-    ] = False,
 ) -> None:
     """Run every stage, or the named ones, one process each; ends with all of them on SIGTERM."""
     chosen = tuple(stages or topics.STAGES)
@@ -34,7 +30,7 @@ def worker(
         raise Misconfigured(f"There is no stage {min(unknown)!r}. There are: {', '.join(topics.STAGES)}.")
     settings = load(WorkerSettings)
     telemetry.configure(level=settings.log_level, style=settings.log_format)
-    if not unchecked and (trouble := asyncio.run(check.trouble(settings))):
+    if trouble := asyncio.run(check.trouble(settings)):
         output.fail(trouble)
         raise typer.Exit(1)
     sys.exit(asyncio.run(supervisor.supervise(chosen, stop_timeout_s=settings.stop_timeout_s)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli import broker, processes
-from cli.broker import mock, ports
+from cli.broker import ports
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,16 @@ async def running(
         port = port or ports.free(1)[0]
         # On a broker of our own one replica is all there can be.
         own = {} if kafka else {"TOPIC_REPLICATION": "1"}
-        if node.is_mock:
-            own["TOPIC_PARTITIONS"] = str(mock.PARTITIONS)
         environment = {
             **own,
             **settings,
             "KAFKA_BOOTSTRAP_SERVERS": node.bootstrap_servers,
             "INGRESS_PORT": str(port),
         }
-        # The mock makes its topics by itself, and cannot say how they are.
-        if not node.is_mock:
-            await processes.run("topics", "apply", environment=environment, log=log)
-        unchecked = ("--unchecked",) if node.is_mock else ()
+        await processes.run("topics", "apply", environment=environment, log=log)
         url = f"http://127.0.0.1:{port}"
         say(f"Starting the ingress at {url} and the worker ...")
-        await stack.enter_async_context(processes.child("worker", *unchecked, environment=environment, log=log))
+        await stack.enter_async_context(processes.child("worker", environment=environment, log=log))
         ingress = await stack.enter_async_context(processes.child("ingress", environment=environment, log=log))
         await processes.wait_until_ready(f"{url}/ready", ingress, log)
         yield Stack(node.bootstrap_servers, url, environment)

@@ -85,6 +85,16 @@ async def test_a_started_broker_answers_and_a_stopped_one_is_gone(tmp_path, star
     assert not process.exists(running.pid)
 
 
+async def test_a_broker_needs_nothing_of_the_machine_but_python(tmp_path, started, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+
+    running = await started()
+
+    assert (await broker.status(tmp_path)).state == "running"
+    await running.stop()
+
+
 async def test_a_killed_broker_is_said_and_its_data_is_there_after_the_next_start(tmp_path, started, lines):
     first = await started()
     async with administration(first) as admin:

@@ -12,8 +12,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from cli import processes
-from cli.broker import ports
-from cli.broker.jars import Jars
+from cli.broker import kafka, ports
 from models import samples
 from tests.journeys.conftest import Service, about, value
 
@@ -33,7 +32,7 @@ async def secured(tmp_path):
     chain = b"".join(blob.bytes() for blob in certificate.cert_chain_pems)
     keystore.write_bytes(key.private_bytes(*as_pkcs8) + chain)
     authority.cert_pem.write_to_path(str(trusted))
-    launch = Jars().prepare(tmp_path, None, tmp_path / "broker.log", print)
+    launch = kafka.prepare(tmp_path, None, tmp_path / "broker.log", print)
     configuration = tmp_path / "server.properties"
     configuration.write_text(
         configuration.read_text()

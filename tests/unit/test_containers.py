@@ -58,7 +58,9 @@ def test_compose_needs_no_env_file_and_no_variable():
 
 def test_the_broker_of_compose_is_the_broker_of_everybody_else():
     kafka = SERVICES["kafka"]
-    settings = properties.as_environment(properties.properties("/var/lib/kafka/data", port=1, controller_port=2))
+    ours = properties.properties("/var/lib/kafka/data", port=1, controller_port=2)
+    # The form in which the image reads them: https://hub.docker.com/r/apache/kafka
+    settings = {f"KAFKA_{name.replace('.', '_').upper()}": value for name, value in ours.items()}
     same = {name for name in settings if name in kafka["environment"]} - {
         "KAFKA_LISTENERS",
         "KAFKA_ADVERTISED_LISTENERS",
