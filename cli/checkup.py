@@ -95,9 +95,12 @@ async def processes(ingress: IngressSettings, worker: WorkerSettings) -> list[Fi
 async def _ready(session: aiohttp.ClientSession, what: str, url: str) -> Finding:
     try:
         async with session.get(url) as response:
-            says = "ready" if response.status == HTTP_OK else f"not ready: ask {url}"
-            return Finding(what=what, well=response.status == HTTP_OK, says=says)
-    except (aiohttp.ClientError, TimeoutError):
+            if response.status == HTTP_OK:
+                return Finding(what=what, well=True, says="ready")
+            told = (await response.json()).get("waiting_for")
+            says = f"not ready, waits for {told}" if told else f"not ready: ask {url}"
+            return Finding(what=what, well=False, says=says)
+    except (aiohttp.ClientError, TimeoutError, ValueError):
         return Finding(what=what, well=False, says=f"does not answer at {url}", unreachable=True)
 
 

@@ -135,6 +135,7 @@ class WorkerSettings(KafkaSettings):
     session_timeout_s: float = Field(30.0, ge=6, le=600, description="A silent worker loses its partitions then.")
     send_timeout_s: float = Field(120.0, gt=0, le=600, description="A send not acknowledged by then ends the process.")
     stuck_timeout_s: float = Field(300.0, gt=0, description="A stage that makes no progress for this long is ended.")
+    late_after_s: float = Field(60.0, gt=0, description="A record unfinished for this long makes /ready say so.")
     stop_timeout_s: float = Field(20.0, gt=0, le=600, description="From SIGTERM to the end.")
 
     blob_store_url: str = Field(

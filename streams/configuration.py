@@ -21,6 +21,7 @@ def engine_settings(stage: str, sources: Sequence[str], settings: WorkerSettings
         record_bytes_max=settings.record_bytes_max,
         send_timeout_s=settings.send_timeout_s,
         stuck_timeout_s=settings.stuck_timeout_s,
+        late_after_s=settings.late_after_s,
         stop_timeout_s=settings.stop_timeout_s,
         commit_interval_s=settings.commit_interval_s,
         session_timeout_s=settings.session_timeout_s,

@@ -49,6 +49,8 @@ def _routes(worker: Worker) -> web.Application:
 def _measure(worker: Worker) -> None:
     stage, health = worker.settings.stage, worker.health()
     _READY.labels(stage).set(health.ready)
+    for gauge in (_FINISHED, _UNFINISHED, _OLDEST):
+        gauge.clear()  # partitions that have another owner now are his to tell
     for (topic, partition), facts in health.partitions.items():
         _FINISHED.labels(stage, topic, partition).set(facts.finished or 0)
         _UNFINISHED.labels(stage, topic, partition).set(facts.unfinished_batches)

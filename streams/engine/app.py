@@ -12,7 +12,7 @@ from faust.stores import STORES
 from models import telemetry
 from streams.engine.engine import Engine
 from streams.engine.fatal import die
-from streams.engine.health import Health, health_of
+from streams.engine.health import Health, Signs, health_of
 from streams.engine.job import Job, LongJob, hook
 from streams.engine.logs import KafkaLogs
 from streams.engine.producer import Producer
@@ -37,7 +37,14 @@ class Worker(NamedTuple):
 
     def health(self) -> Health:
         """Return what this worker is doing."""
-        return health_of(self.app.transport.positions, self.restoration, self.engine.written_at)
+        signs = Signs(
+            written_at=self.engine.written_at,
+            moved_at=self.engine.moved_at,
+            silent_s=self.app.consumer.silent_s,
+            silent_max_s=self.settings.silent_max_s,
+            late_after_s=self.settings.late_after_s,
+        )
+        return health_of(self.app.transport.positions, self.restoration, signs)
 
 
 def create(job: Job[Any] | LongJob, settings: EngineSettings) -> Worker:

@@ -36,9 +36,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         return positions
 
     def silent_s(self) -> float:
-        """Seconds since the last heartbeat that succeeded was sent."""
+        """Seconds since the group last heard from us."""
         thread: BatchThread = self._thread
-        return thread.silent_s()
+        return thread.lease.silent_s()
 
     def _new_consumer_thread(self) -> BatchThread:
         return BatchThread(self, loop=self.loop, beacon=self.beacon)
@@ -51,11 +51,6 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         await self.transport.interrupt()
         await super().on_partitions_revoked(revoked)
         self.positions.forget_finished()
-
-    async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
-        """Count the group's answer as a heartbeat: none are sent while it rebalances."""
-        self._thread.beat()
-        await super().on_partitions_assigned(assigned, generation_id)
 
     def resume_partitions(self, tps: Iterable[Any]) -> None:
         """Resume, but fetch no source before the seek that follows."""

@@ -2,39 +2,24 @@
 
 # ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
 
-import time
 from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
+
+from streams.engine.lease import Lease
 
 
 class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """The thread that fetches and keeps the membership alive, whatever the event loop of the stage does."""
 
-    _beat_at = 0.0
-
-    def beat(self) -> None:
-        """Count this moment as a heartbeat."""
-        self._beat_at = time.monotonic()
-
-    def silent_s(self) -> float:
-        """Seconds since the last heartbeat that succeeded was sent."""
-        return time.monotonic() - self._beat_at
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lease = Lease()
 
     async def on_start(self) -> None:
-        """Start, and listen to the heartbeats."""
+        """Start, and listen to what the group answers."""
         await super().on_start()
-        coordinator = self._consumer._coordinator  # noqa: SLF001 - nothing public tells of heartbeats
-        plain = coordinator._do_heartbeat  # noqa: SLF001
-
-        async def heartbeat() -> Any:
-            sent_at = time.monotonic()
-            alive = await plain()
-            if alive:
-                self._beat_at = sent_at
-            return alive
-
-        coordinator._do_heartbeat = heartbeat  # noqa: SLF001
+        self.lease.listen(self._consumer._coordinator)  # noqa: SLF001 - nothing public tells of heartbeats
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

@@ -118,6 +118,10 @@ class Engine:
         """Return when something of this partition number was last written, as `time.monotonic` counts."""
         return self._writer.written_at.get(partition, 0.0)
 
+    def moved_at(self, source: LogPartition) -> float:
+        """Return when the position of this source partition last moved, as `time.monotonic` counts."""
+        return self._writer.moved_at.get(source, 0.0)
+
     def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the state's keys that start with `prefix`, in order, with their values."""
         return self._state.scan(partition, prefix)

@@ -10,7 +10,7 @@ from streams.engine.restore import Restoration
 
 @dataclass(frozen=True)
 class Health:
-    """`ready` means restored and consuming; `waiting_for` says what is missing."""
+    """`ready` means restored, heard by the group, and moving; `waiting_for` says what is missing."""
 
     ready: bool
     waiting_for: str
@@ -20,28 +20,50 @@ class Health:
     stuck_s: float
 
 
-def health_of(positions: Positions, restoration: Restoration, written_at: Callable[[int], float]) -> Health:
+@dataclass(frozen=True, kw_only=True)
+class Signs:
+    """What else tells whether a worker is well; times as `time.monotonic` counts."""
+
+    written_at: Callable[[int], float] = lambda _: 0.0  # something of this partition number
+    moved_at: Callable[[Partition], float] = lambda _: 0.0  # the position of this source partition
+    silent_s: Callable[[], float] = lambda: 0.0  # the group has not heard from us
+    silent_max_s: float = 10.0
+    late_after_s: float = 60.0
+
+
+def health_of(positions: Positions, restoration: Restoration, signs: Signs) -> Health:
     """Return what a worker with these positions is doing."""
     facts = positions.facts()
+    now = time.monotonic()
+    waiting_for = _waiting_for(positions, facts, signs, now)
     return Health(
-        ready=not positions.held,
-        waiting_for="the group, or the restore of the state" if positions.held else "",
+        ready=not waiting_for,
+        waiting_for=waiting_for,
         partitions=facts,
         restored_records=restoration.records,
         restored_s=restoration.seconds,
-        stuck_s=_stuck_s(positions, restoration, facts, written_at),
+        stuck_s=_stuck_s(positions, restoration, facts, signs, now),
     )
 
 
+def _waiting_for(positions: Positions, facts: Mapping[Partition, Facts], signs: Signs, now: float) -> str:
+    if positions.held:
+        return "the group, or the restore of the state"
+    if (silent_s := signs.silent_s()) > signs.silent_max_s:
+        return f"Kafka: it has not answered a heartbeat for {silent_s:.0f} s"
+    # Per source, not per partition number: what another source writes does not make a stuck one well.
+    late_s, at = max(
+        ((min(fact.oldest_unfinished_s, now - signs.moved_at(at)), at) for at, fact in facts.items()),
+        default=(0.0, ("", 0)),
+    )
+    return f"{at[0]}/{at[1]}: a record is unfinished for {late_s:.0f} s" if late_s > signs.late_after_s else ""
+
+
 def _stuck_s(
-    positions: Positions,
-    restoration: Restoration,
-    facts: Mapping[Partition, Facts],
-    written_at: Callable[[int], float],
+    positions: Positions, restoration: Restoration, facts: Mapping[Partition, Facts], signs: Signs, now: float
 ) -> float:
     """Return for how long something that should move has not moved."""
-    now = time.monotonic()
     if positions.held:
         return now - max(positions.held_since, restoration.moved_at)
-    waits = (min(fact.oldest_unfinished_s, now - written_at(number)) for (_, number), fact in facts.items())
+    waits = (min(fact.oldest_unfinished_s, now - signs.written_at(number)) for (_, number), fact in facts.items())
     return max(waits, default=0.0)

@@ -47,6 +47,7 @@ class LongWork:
                 reading.pending = held.changes
         moved = bookmarks.moved(record.topic, record.offset + 1)
         await self._write(partition, record, held._replace(changes={**held.changes, **moved}), numbering)
+        self._writer.moved(record.topic, partition)
         tell_written(self._settings.stage, 1, Plan(poison=refusals), quarantine=self._job.quarantine)
 
     async def _steps(self, record: Record, reading: "PendingReading") -> AsyncGenerator[Step | Refusal, None]:

@@ -53,6 +53,7 @@ class EngineSettings:
     send_timeout_s: float = 120.0
     stop_timeout_s: float = 20.0
     stuck_timeout_s: float = 300.0
+    late_after_s: float = 60.0
 
     state_cache_bytes: int = 8 * 2**20
     state_buffer_bytes: int = 8 * 2**20
@@ -66,3 +67,8 @@ class EngineSettings:
     def lease_s(self) -> float:
         """Seconds after the last heartbeat during which the partitions are surely still ours."""
         return self.session_timeout_s - 2 * self.heartbeat_interval_s
+
+    @property
+    def silent_max_s(self) -> float:
+        """Seconds without an answer to a heartbeat after which Kafka counts as away."""
+        return 3 * self.heartbeat_interval_s

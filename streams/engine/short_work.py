@@ -40,6 +40,7 @@ class ShortWork:
                 waiting += [part[half:], part[:half]]
                 continue
             await self._writer.write(partition, plan.outputs, plan.changes)
+            self._writer.moved(topic, partition)
             self._tell(partition, part, plan)
 
     def _plan(self, partition: int, topic: str, records: Sequence[Record], tails: Tails) -> Plan:

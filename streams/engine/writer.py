@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from streams.engine.job import Changes, Output
+from streams.engine.logs import LogPartition
 from streams.engine.producer import Sender
 from streams.engine.store import LocalState
 
@@ -16,6 +17,7 @@ class Writer:
         self._state = state
         self._changelog = changelog
         self.written_at: dict[int, float] = {}
+        self.moved_at: dict[LogPartition, float] = {}
 
     def one_batch(self, changes: Changes) -> bool:
         """Return whether these changes are one record batch of ordinary size."""
@@ -32,6 +34,10 @@ class Writer:
             reached = await self._sender.send(partition, {self._changelog: rows}, whole=atomic)
             self._state.put_many(partition, changes.items(), reached)
         self.written_at[partition] = time.monotonic()
+
+    def moved(self, source_topic: str, partition: int) -> None:
+        """Note that the position of this source has just moved."""
+        self.moved_at[source_topic, partition] = time.monotonic()
 
     def _rows(self, changes: Changes) -> list[Output]:
         return [Output(self._changelog, key, value) for key, value in changes.items()]

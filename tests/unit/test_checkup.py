@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from cli import checkup
 from cli.checkup import Finding
@@ -52,6 +54,18 @@ def test_a_folder_that_is_not_there_yet_is_judged_by_where_it_would_be(tmp_path)
 
 def test_a_folder_without_the_room_it_may_need_is_found(tmp_path):
     assert not checkup.folder("spool", tmp_path, free_bytes_min=2**60).well
+
+
+async def test_a_stage_that_is_not_ready_says_what_it_waits_for():
+    async def not_ready(_):
+        return web.json_response({"ready": False, "waiting_for": "in/0: a record is unfinished for 61 s"}, status=503)
+
+    app = web.Application()
+    app.add_routes([web.get("/ready", not_ready)])
+    async with TestClient(TestServer(app)) as client:
+        finding = await checkup._ready(client.session, "deliveries", str(client.make_url("/ready")))
+
+    assert (finding.well, finding.says) == (False, "not ready, waits for in/0: a record is unfinished for 61 s")
 
 
 def test_an_installation_whose_kafka_is_away_is_unreachable_and_shows_no_key(monkeypatch, tmp_path, capsys):

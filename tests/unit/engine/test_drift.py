@@ -31,7 +31,7 @@ FETCHER = "aiokafka.consumer.fetcher"
 ACCUMULATOR = "aiokafka.producer.message_accumulator"
 
 OVERRIDDEN = (
-    *(f"{CONSUMER}.{name}" for name in ("on_partitions_revoked", "on_partitions_assigned", "resume_partitions")),
+    *(f"{CONSUMER}.{name}" for name in ("on_partitions_revoked", "resume_partitions")),
     *(f"{CONSUMER}.{name}" for name in ("perform_seek", "resume_flow", "stop_flow", "getmany", "ack")),
     *(f"{CONSUMER}.{name}" for name in ("_filter_tps_with_pending_acks", "_new_offset")),
     *(f"{DELEGATE}.{name}" for name in ("_getmany", "seek_to_committed", "_commit", "close", "_new_consumer_thread")),
@@ -40,7 +40,7 @@ OVERRIDDEN = (
     *(f"{RECOVERY}.{name}" for name in ("on_rebalance", "on_partitions_revoked", "on_stop")),
     f"{TABLES}.recovery",
     f"{STORE}._open_for_partition",
-    f"{GROUP}._do_heartbeat",
+    *(f"{GROUP}.{name}" for name in ("_do_heartbeat", "_send_req")),
     "aiokafka.client:AIOKafkaClient.send",
 )
 
@@ -63,6 +63,7 @@ RELIED_ON = (
     f"{FETCHER}:Fetcher.fetched_records",
     *(f"{FETCHER}:FetchResult.{name}" for name in ("getall", "check_assignment")),
     *(f"{GROUP}.{name}" for name in ("ensure_active_group", "_heartbeat_routine")),
+    "aiokafka.consumer.group_coordinator:CoordinatorGroupRebalance._send_sync_group_request",
     *(f"aiokafka.producer.producer:AIOKafkaProducer.{name}" for name in ("send_batch", "create_batch")),
     *(f"{ACCUMULATOR}:BatchBuilder.{name}" for name in ("append", "close", "size", "record_count")),
     *(f"{ACCUMULATOR}:{name}" for name in ("MessageAccumulator.add_batch", "MessageBatch.done")),

@@ -1,7 +1,9 @@
+import time
+
 import pytest
 
 from streams.engine.fatal import Fatal, where
-from streams.engine.health import health_of
+from streams.engine.health import Signs, health_of
 from streams.engine.positions import Positions
 from streams.engine.restore import Restoration
 from streams.engine.watchdog import Watchdog
@@ -52,13 +54,13 @@ def consuming() -> Positions:
 def test_a_worker_that_has_not_sought_yet_is_not_ready():
     positions = Positions(queued_batches_max=2, unfinished_bytes_max=1000)
 
-    health = health_of(positions, Restoration(), lambda _: 0.0)
+    health = health_of(positions, Restoration(), Signs())
 
     assert (health.ready, health.waiting_for) == (False, "the group, or the restore of the state")
 
 
 def test_a_worker_without_work_is_ready_and_not_stuck():
-    health = health_of(consuming(), Restoration(), lambda _: 0.0)
+    health = health_of(consuming(), Restoration(), Signs())
 
     assert (health.ready, health.stuck_s) == (True, 0.0)
 
@@ -68,10 +70,38 @@ def test_a_batch_that_waits_is_not_stuck_while_its_partition_is_written():
     positions.fetch(TP, [Record(0)])
     positions._unfinished[TP][0].fetched_at -= 500
 
-    moving = health_of(positions, Restoration(), lambda _: positions._clock() - 3)
-    stuck = health_of(positions, Restoration(), lambda _: 0.0)
+    moving = health_of(positions, Restoration(), Signs(written_at=lambda _: positions._clock() - 3))
+    stuck = health_of(positions, Restoration(), Signs())
 
     assert (moving.stuck_s < 100, stuck.stuck_s > 400) == (True, True)
+
+
+def late(seconds: float, **signs) -> str:
+    positions = consuming()
+    positions.fetch(TP, [Record(0)])
+    positions._unfinished[TP][0].fetched_at -= seconds
+    return health_of(positions, Restoration(), Signs(**signs)).waiting_for
+
+
+def test_a_worker_with_an_old_unfinished_record_is_not_ready_whatever_other_sources_write():
+    assert late(61, written_at=lambda _: time.monotonic()) == "in/0: a record is unfinished for 61 s"
+    assert not late(59)
+
+
+def test_a_batch_that_is_finished_record_by_record_is_not_late():
+    assert not late(500, moved_at=lambda _: time.monotonic() - 3)
+
+
+def test_a_worker_that_the_group_has_not_heard_from_is_not_ready_until_it_has():
+    silent_s = [11.0]
+    signs = Signs(silent_s=lambda: silent_s[0])
+
+    away = health_of(consuming(), Restoration(), signs)
+    silent_s[0] = 1.0
+    back = health_of(consuming(), Restoration(), signs)
+
+    assert (away.ready, away.waiting_for) == (False, "Kafka: it has not answered a heartbeat for 11 s")
+    assert back.ready
 
 
 def test_an_error_is_told_by_type_and_place_and_not_by_its_message():
