@@ -5,6 +5,7 @@ One class per process, each with what that process needs and nothing else. Every
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -19,6 +20,20 @@ _Commas = NoDecode  # "a,b" in the environment, not JSON
 
 def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        parsed = urlsplit(text)
+        return (
+            parsed.scheme in {"http", "https"}
+            and bool(parsed.hostname)
+            and parsed.port != 0  # reading it raises where it is none
+            and "@" not in parsed.netloc
+            and not (parsed.path.strip("/") or parsed.query or parsed.fragment)
+        )
+    except ValueError:
+        return False
 
 
 class KafkaSettings(BaseSettings):
@@ -145,6 +160,9 @@ class WorkerSettings(KafkaSettings):
     fetch_allowed_hosts: Annotated[tuple[str, ...], _Commas] = Field(
         ("amazonaws.com", "metriport.com"), description="Host suffixes that links may point at."
     )
+    fetch_allowed_ports: Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], _Commas] = Field(
+        (443,), description="Ports that links may point at."
+    )
     fetch_trusted_origins: Annotated[tuple[str, ...], _Commas] = Field(
         (), description="Exact origins, `http://127.0.0.1:9000`, exempt from the rules for links."
     )
@@ -167,10 +185,17 @@ class WorkerSettings(KafkaSettings):
         description="How long a bundle waits for an older one of the same patient.",
     )
 
-    @field_validator("fetch_allowed_hosts", "fetch_trusted_origins", mode="before")
+    @field_validator("fetch_allowed_hosts", "fetch_allowed_ports", "fetch_trusted_origins", mode="before")
     @classmethod
     def _lists(cls, value: object) -> object:
         return _split(value)
+
+    @field_validator("fetch_trusted_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_is_origin(origin) for origin in value):
+            raise ValueError("must be origins with commas between, such as http://127.0.0.1:9000")
+        return value
 
 
 def load(kind: type[_Settings], **overrides: Any) -> _Settings:  # noqa: ANN401 - whatever the fields take

@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-from streams.links import address
+from streams.links import address, networks
 from streams.links.address import AddressRules
 from streams.links.failure import Failure
 from streams.links.limits import KIB, FetchLimits
@@ -125,7 +125,7 @@ class PublicResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         """Return the addresses of `host`."""
         found = await self._resolver.resolve(host, port, family)
-        if not all(address.is_public(result["host"]) for result in found):
+        if not all(networks.is_public(result["host"]) for result in found):
             raise AddressRefused
         return found
 
@@ -137,7 +137,7 @@ class PublicResolver(AbstractResolver):
 def _socket(info: tuple[Any, ...]) -> socket.socket:
     """Make the socket for one address; the last gate, which literals pass as well as names."""
     family, kind, protocol, _, where = info
-    if not address.is_public(str(where[0])):
+    if not networks.is_public(str(where[0])):
         raise AddressRefused
     return socket.socket(family, kind, protocol)
 

@@ -28,7 +28,7 @@ def worker(settings: WorkerSettings) -> Worker:
     # Its own events tell of retries; stamina's would print what it was called with.
     stamina.instrumentation.set_on_retry_hooks(())
     limits = fetch_limits(settings)
-    rules = AddressRules(settings.fetch_allowed_hosts, settings.fetch_trusted_origins)
+    rules = AddressRules(settings.fetch_allowed_hosts, settings.fetch_trusted_origins, settings.fetch_allowed_ports)
 
     async def open_(stack: AsyncExitStack) -> tuple[Fetcher, Blobs]:
         client = await stack.enter_async_context(Client(rules, limits, proxy=settings.fetch_proxy_url))

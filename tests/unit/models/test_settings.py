@@ -70,3 +70,26 @@ def test_an_address_without_a_port_is_refused(monkeypatch):
 
     with pytest.raises(Misconfigured, match="KAFKA_BOOTSTRAP_SERVERS"):
         load(KafkaSettings)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("127.0.0.1:9000", "http://", "http://x:99999", "http://x:0", "http://[x", "ftp://x", "http://u@x"),
+        *("http://x/path", "http://x?q"),
+    ],
+)
+def test_an_origin_that_is_none_is_refused_at_start(monkeypatch, origin):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    monkeypatch.setenv("FETCH_TRUSTED_ORIGINS", f"http://127.0.0.1:9000,{origin}")
+
+    with pytest.raises(Misconfigured, match="FETCH_TRUSTED_ORIGINS"):
+        load(WorkerSettings)
+
+
+def test_links_go_to_the_port_of_https_unless_an_operator_says_otherwise(monkeypatch):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    assert load(WorkerSettings).fetch_allowed_ports == (443,)
+
+    monkeypatch.setenv("FETCH_ALLOWED_PORTS", "443, 8443")
+    assert load(WorkerSettings).fetch_allowed_ports == (443, 8443)
