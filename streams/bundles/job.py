@@ -12,13 +12,11 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import NamedTuple
 
-import orjson
-from pydantic import ValidationError
-
 from models import headers, records, topics
 from streams.bundles import collector, outputs, snapshot
 from streams.bundles.blobs import Blobs
 from streams.bundles.bundle_file import BundleFile
+from streams.bundles.bundle_record import BundleRecord, decoded, snapshot_value
 from streams.bundles.diff import REFUSED, Difference, Grace
 from streams.bundles.envelope import Envelope
 from streams.bundles.examination import CRASHED
@@ -70,28 +68,39 @@ class BundlesJob:
 
     async def process(self, record: Record, reading: Reading) -> AsyncGenerator[Step, None]:
         """Yield the steps of one bundle. They are made in a thread, which stops soon after nobody asks for more."""
-        bundle = _decoded(record)
+        source = decoded(record)
+        bundle = source.facts
+        if not bundle.patient_id:
+            raise Poison("no_patient")
         if bundle.outcome != "stored" or bundle.format != "json":
             return
+        if bundle.bytes and not bundle.blob:
+            raise Poison("no_blob")
         unwanted = Event()
         try:
-            steps = self._steps(record, bundle, reading, unwanted)
+            steps = self._steps(record, source, reading, unwanted)
             async with aclosing(in_helpings(steps, self._threads, count=_HELPING_STEPS)) as helpings:
                 async for step in helpings:
                     yield step
         finally:
             unwanted.set()
 
-    def _steps(self, record: Record, bundle: records.Bundle, reading: Reading, unwanted: Event) -> Iterator[Step]:
+    def refused(self, record: Record, reason: str) -> tuple[Output, ...]:
+        """Return the snapshot that says why a bundle was not taken; nothing for a record that is none."""
+        try:
+            source = decoded(record)
+        except Poison:
+            return ()
+        return (self._snapshot(source, Found(None, {}), reason),)
+
+    def _steps(self, record: Record, source: BundleRecord, reading: Reading, unwanted: Event) -> Iterator[Step]:
+        bundle = source.facts
         manifest = _manifest(bundle.patient_id or "", reading)
         # No data at all: Metriport then sends no link. It is a snapshot with nothing in it.
         on_disk = self._blobs.on_disk(bundle.blob, unwanted) if bundle.blob else nullcontext(BundleFile())
         with on_disk as opened, collector.paused_for(opened.size()):
             found = self._compared(bundle, opened, manifest)
-            if isinstance(found, Unreadable):
-                yield Step([self._snapshot(bundle, Found(None, {}), reason=found.reason)])
-                raise Poison(found.reason)
-            last = Step([self._snapshot(bundle, found)])
+            last = Step([self._snapshot(source, found)])
             if found.difference is not None:
                 for batch in _batches(self._published(record, bundle, opened, found.difference)):
                     yield Step(batch)
@@ -102,13 +111,13 @@ class BundlesJob:
                 manifest.let_go()
             yield last
 
-    def _compared(self, bundle: records.Bundle, opened: BundleFile, manifest: Manifest) -> Found | Unreadable:
+    def _compared(self, bundle: records.Bundle, opened: BundleFile, manifest: Manifest) -> Found:
         options = self._options
         claim = _claim(bundle, options.validator)
         try:
             return snapshot.compare(claim, opened, manifest, self._examiner, limits=options.limits, grace=options.grace)
         except Unreadable as unreadable:
-            return unreadable
+            raise Poison(unreadable.reason) from None
 
     def _published(
         self, record: Record, bundle: records.Bundle, opened: BundleFile, difference: Difference
@@ -133,21 +142,21 @@ class BundlesJob:
         if changed:
             yield outputs.completed(facts, difference.counts)
 
-    def _snapshot(self, bundle: records.Bundle, found: Found, reason: str | None = None) -> Output:
+    def _snapshot(self, source: BundleRecord, found: Found, reason: str | None = None) -> Output:
+        bundle = source.facts
         counts = outputs.as_json(found.difference.counts) if found.difference is not None else {}
         summary = records.Snapshot(
             **{name: getattr(bundle, name) for name in records.Common.model_fields},
             snapshot_id=bundle.message_id,
             kind=bundle.kind,
             complete=bundle.complete,
-            filters=bundle.filters,
             counts=records.SnapshotCounts.model_validate(counts),
             by_type=found.by_type,
             sha256=bundle.sha256,
             stale=found.difference is None and reason is None,
             reason=reason,
         )
-        value = orjson.dumps(summary.model_dump(by_alias=True))
+        value = snapshot_value(summary, source.passed_on)
         return Envelope(self._options.prefix, bundle).record(topics.FHIR_SNAPSHOTS, "snapshot", value, headers.JSON, [])
 
     def _facts(self, bundle: records.Bundle) -> Facts:
@@ -160,16 +169,6 @@ class BundlesJob:
             self._options.value_bytes_max,
             shared={},
         )
-
-
-def _decoded(record: Record) -> records.Bundle:
-    try:
-        bundle = records.Bundle.model_validate_json(record.value or b"")
-    except ValidationError:
-        raise Poison("unreadable") from None
-    if not bundle.patient_id:
-        raise Poison("no_patient")
-    return bundle
 
 
 def _claim(bundle: records.Bundle, validator: str) -> Claim:

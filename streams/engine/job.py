@@ -135,6 +135,13 @@ class LongJob(Topics, Protocol):
         """
 
 
+class Tells(Protocol):
+    """What a long job may implement beside, to say in its own topics which records were refused, and why."""
+
+    def refused(self, record: Record, reason: str, /) -> Iterable[Output]:
+        """Return what is written beside the quarantined record; the step that was not written yet is left out."""
+
+
 class Hooks(Protocol):
     """What a stage may implement beside its job, to work on what its state lists."""
 

@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from streams.engine import bookmarks, quarantine
-from streams.engine.job import Changes, LongJob, Record, Step
+from streams.engine.fatal import where
+from streams.engine.job import Changes, LongJob, Output, Record, Step, hook
 from streams.engine.plan import RESERVED, Plan, Refusal, check, refusal_of
 from streams.engine.settings import EngineSettings
 from streams.engine.short_work import tell_written
@@ -39,8 +41,9 @@ class LongWork:
         async with aclosing(until_ended(self._steps(record, reading), term)) as steps:
             async for step in steps:
                 if isinstance(step, Refusal):
-                    refusals.append(step)
-                    held = Step([quarantine.quarantined(record, step.reason, topic=self._job.quarantine)])
+                    told, refusal = self._told(step)
+                    refusals.append(refusal)
+                    held = Step([*told, quarantine.quarantined(record, step.reason, topic=self._job.quarantine)])
                 else:
                     await self._write(partition, record, held, numbering)
                     held = step
@@ -59,6 +62,16 @@ class LongWork:
                     yield step
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one record must not stop its neighbours
             yield refusal_of(record, error, quarantine.UNPROCESSABLE)
+
+    def _told(self, refusal: Refusal) -> tuple[list[Output], Refusal]:
+        """Return what the job says of a record that is refused; if it cannot, that is noted and no one's obstacle."""
+        tell = hook(self._job, "refused")
+        try:
+            outputs = list(tell(refusal.record, refusal.reason)) if tell else []
+            check(self._job, outputs, {}, self._settings.record_bytes_max)
+        except Exception as error:  # noqa: BLE001 - the record goes to quarantine, whatever else can be said of it
+            return [], replace(refusal, error=refusal.error or where(error))
+        return outputs, refusal
 
     async def _write(self, partition: int, record: Record, step: Step, numbering: Numbering) -> None:
         plan = Plan()

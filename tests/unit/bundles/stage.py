@@ -1,9 +1,9 @@
-"""The bundles job without Kafka: the engine's promises by hand, in a few lines."""
+"""The bundles job under the real engine, with a Kafka and a state in memory."""
 
 import asyncio
 import hashlib
 import json
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,11 +16,14 @@ from streams.bundles.judges import Standards
 from streams.bundles.judges import judges as build_judges
 from streams.bundles.snapshot import SnapshotLimits
 from streams.engine.job import Poison
-from streams.engine.quarantine import quarantined
+from streams.engine.plan import RESERVED
+from tests.unit.engine.fakes import Crash, MemoryKafka, MemoryState, Process
 
 judges = cache(build_judges)
 
 PATIENT = "p-1"
+SOURCE = "metriport.bundles"
+EMPTY = {}
 DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -46,6 +49,8 @@ class FolderBlobs:
 
     @contextmanager
     def on_disk(self, key, _unwanted):
+        if not (self.folder / key).exists():
+            raise Poison("no_blob")
         with bundle_file(self.folder / key) as opened:
             yield opened
 
@@ -55,33 +60,61 @@ class SourceRecord:
     value: bytes
     offset: int
     key: bytes = PATIENT.encode()
-    topic: str = "metriport.bundles"
+    topic: str = SOURCE
     partition: int = 0
     timestamp: int = 0
     headers: tuple = ()
 
 
+class RowByRow(MemoryKafka):
+    """A Kafka whose sender may die between any two records."""
+
+    async def send(self, partition, outputs, *, whole=False):
+        for topic, rows in outputs.items():
+            for some in [rows] if whole else [[row] for row in rows]:
+                reached = await super().send(partition, {topic: some}, whole=whole)
+        return reached
+
+
 class Stage:
-    """Delivers bundles to the job; keeps its state and its topics."""
+    """Delivers bundles to the job, each to a worker just started; keeps its state and its topics."""
 
     def __init__(self, examiner, folder, grace=None):
         options = Options("metriport.", ("Observation", "Patient", "Condition"), 100_000, "v1", SnapshotLimits())
         options = options._replace(grace=grace or Grace(2, 7 * DAY_MS))
         self.examiner = examiner
         self.job = BundlesJob(FolderBlobs(folder), examiner, options)
-        self.state = {}
-        self.topics = {}
+        self.kafka = RowByRow()
+        self._state = MemoryState(self.kafka)
         self._folder = folder
         self._records = 0
 
-    def deliver(self, bundle, *, killed_after=None, **facts):
-        """Process one bundle, resources or bytes; return its outputs. A first try dies after `killed_after` of them."""
+    def deliver(self, bundle, *, killed_after=None, replaced=EMPTY, **facts):
+        """Process one bundle, resources or bytes; return its outputs. The first worker dies after so many effects."""
         record = self._record(bundle, facts)
+        for written, instead in replaced.items():
+            record.value = record.value.replace(written, instead)
+        return self.deliver_record(record, killed_after=killed_after)
+
+    def deliver_record(self, record, *, killed_after=None):
         before = {topic: len(rows) for topic, rows in self.topics.items()}
-        done = killed_after is not None and asyncio.run(self._process(record, before, killed_after))
-        if not done:
-            asyncio.run(self._process(record, before, None))
+        self.kafka.effects_left = killed_after
+        if not asyncio.run(self._process(record)):
+            self.kafka.effects_left = None
+            assert asyncio.run(self._process(record))
+        self.kafka.effects_left = None
         return Outputs([row for topic, rows in self.topics.items() for row in rows[before.get(topic, 0) :]])
+
+    @property
+    def topics(self):
+        """The records of each topic the job wrote to."""
+        written = {*self.job.outputs, self.job.quarantine}
+        return {topic: rows for (topic, _), rows in self.kafka.logs.items() if topic in written and rows}
+
+    @property
+    def state(self):
+        """What the job has written into the state."""
+        return {key: value for key, value in self._state.copies[0].items() if not key.startswith(RESERVED)}
 
     def folded(self, *topics):
         """Return the newest value per key, as a reader who begins at the start has it."""
@@ -107,9 +140,6 @@ class Stage:
     def folded_state(self):
         return self.folded(*(topic for topic in self.topics if ".fhir.state." in topic))
 
-    def get(self, keys):
-        return [self.state.get(key) for key in keys]
-
     def _record(self, bundle, facts):
         self._records += 1
         raw = bundle if isinstance(bundle, bytes) else bundle_of(bundle)
@@ -119,37 +149,17 @@ class Stage:
         known = {"messageId": f"m-{self._records}", "when": when, "sha256": hashlib.sha256(raw).hexdigest()}
         return SourceRecord(record_value(**{"blob": name, **known, **facts}), self._records)
 
-    async def _process(self, record, before, killed_after):
-        """Write as the engine does: outputs that are there are left out, a step's changes come after its outputs.
-
-        Return whether the last step was written, and with it the position of the source.
-        """
-        places, written = dict(before), 0
+    async def _process(self, record):
+        """Let a worker begin and process the record; return whether it lived to the end."""
+        process = Process(self.job, self.kafka, self._state, sources=(SOURCE,), record_bytes_max=40 * 2**20)
         try:
-            async with aclosing(self.job.process(record, self)) as steps:
-                async for step in steps:
-                    for output in step.outputs:
-                        if killed_after is not None and written >= killed_after:
-                            return False
-                        written += self._write(output, places)
-                    if killed_after is not None and written >= killed_after and step.atomic:
-                        return False
-                    self.state.update({k: v for k, v in step.changes.items() if v is not None})
-                    for key in [key for key, value in step.changes.items() if value is None]:
-                        self.state.pop(key, None)
-        except Poison as poison:
-            self._write(quarantined(record, poison.reason, topic=self.job.quarantine), places)
-        return True
-
-    def _write(self, output, places):
-        rows = self.topics.setdefault(output.topic, [])
-        place = places.get(output.topic, 0)
-        places[output.topic] = place + 1
-        if place < len(rows):
-            assert rows[place] == output, "a second try gives other outputs"
-            return 0
-        rows.append(output)
-        return 1
+            await process.begin()
+        except Crash:
+            return False
+        process.feed([record])
+        await process.idle()
+        assert {type(error) for error in process.ended} <= {Crash}, process.ended
+        return not process.ended
 
 
 class Outputs(list):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.unit.bundles.stage import PATIENT, bundle_of, derived_from, observation, patient
+from tests.unit.bundles.stage import PATIENT, SourceRecord, bundle_of, derived_from, observation, patient
 
 WEEKS = ("2025-01-01T00:00:00Z", "2025-01-05T00:00:00Z", "2025-01-09T00:00:00Z", "2025-01-17T00:00:00Z")
 
@@ -304,3 +304,64 @@ def test_a_snapshot_counts_its_resources_by_type(stage):
     outputs = stage.deliver([patient(), observation(1), observation(2)])
 
     assert outputs.snapshot["byType"] == {"Observation": 2, "Patient": 1}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        b'{"n":123456789012345678901234567890}',
+        b'{"n":1e999}',
+        b'{"n":' + b"7" * 5000 + b"}",
+        b'{ "t":"0001-01-01T00:00:00+14:00", "u":"9999-12-31T23:59:59-12:00" }',
+    ],
+    ids=["a number over 64 bits", "more than a float holds", "5,000 digits", "years 1 and 9999"],
+)
+def test_what_nobody_looks_into_is_passed_on_as_it_came(stage, metadata):
+    outputs = stage.deliver([patient()], metadata="METADATA", replaced={b'"METADATA"': metadata})
+
+    assert outputs.changes() == [("created", "Patient", PATIENT)]
+    assert b'"metadata":' + metadata in outputs.of("fhir.snapshots")[0].value
+
+
+@pytest.mark.parametrize("when", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999-23:59", "x", "2025-W01-1"])
+def test_no_time_costs_a_bundle(stage, when):
+    outputs = stage.deliver([patient()], when=when)
+
+    assert outputs.changes() == [("created", "Patient", PATIENT)]
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ({"blob": "nowhere"}, "no_blob"),
+        ({"blob": "", "bytes": 5}, "no_blob"),
+        ({"patientId": ""}, "no_patient"),
+        ({"patientId": None}, "no_patient"),
+    ],
+    ids=["no such blob", "no name of a blob", "an empty patient", "no patient"],
+)
+def test_whatever_a_bundle_is_refused_for_is_told_with_its_reason(stage, facts, reason):
+    outputs = stage.deliver([patient()], **facts)
+
+    assert outputs.snapshot["reason"] == reason
+    assert dict(outputs.of("quarantine.bundles")[0].headers)["x-quarantine-reason"] == reason.encode()
+
+
+def test_a_fault_of_ours_is_told_too(stage, monkeypatch):
+    monkeypatch.setattr(stage.examiner, "examine", lambda _: 1 / 0)
+
+    outputs = stage.deliver([patient()])
+
+    assert outputs.snapshot["reason"] == "unprocessable"
+    assert [row.topic for row in outputs] == ["metriport.fhir.snapshots", "metriport.quarantine.bundles"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"{", b"[]", b"{}", b"null", b'{"metadata":"\xff"}', b'{"metadata":' + b"[" * 5000 + b"]" * 5000 + b"}"],
+)
+def test_a_record_that_is_none_goes_to_quarantine(stage, value):
+    outputs = stage.deliver_record(SourceRecord(value, 1))
+
+    assert [row.topic for row in outputs] == ["metriport.quarantine.bundles"]
+    assert outputs[0].value == value

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from streams.engine.job import Poison, Step
+from streams.engine.job import Output, Poison, Step
 from streams.engine.long_work import PendingReading
 from streams.engine.sources import header
 from tests.unit.engine.fakes import MemoryKafka, MemoryState, Process, Record
@@ -126,3 +126,34 @@ def test_a_reading_shows_the_changes_that_are_not_written_yet():
 
     assert list(reading.scan(b"p/")) == [(b"p/a", b"1"), (b"p/b", b"2"), (b"p/d", b"5"), (b"p/e", b"6")]
     assert reading.get([b"p/c", b"p/b", b"q"]) == [None, b"2", b"9"]
+
+
+@pytest.mark.parametrize("error", [Poison("not_fhir"), KeyError("Jane")], ids=["poison", "bug"])
+async def test_what_the_job_says_of_a_refused_record_is_written_beside_it(error):
+    job = Walk(fail_at=1, error=error)
+    job.refused = lambda record, reason: [Output("a", record.key, f"{record.offset} {reason}".encode())]
+    process = await begun(job)
+
+    process.feed([Record(0, b"3"), Record(1, b"1")])
+    await process.idle()
+
+    reason = error.reason if isinstance(error, Poison) else "unprocessable"
+    assert process.kafka.values("a") == [f"0 {reason}".encode(), b"1.0"]
+    assert process.kafka.values("quarantine") == [b"3"]
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [lambda *_: 1 / 0, lambda *_: [Output("elsewhere", None, b"")], lambda *_: [Output("a", None, bytes(200_000))]],
+    ids=["raises", "another topic", "too large"],
+)
+async def test_a_job_that_cannot_say_why_a_record_was_refused_stops_nobody(refused):
+    job = Walk(fail_at=0, error=Poison("not_fhir"))
+    job.refused = refused
+    process = await begun(job)
+
+    process.feed([Record(0, b"3"), Record(1, b"0")])
+    await process.idle()
+
+    assert process.kafka.values("quarantine") == [b"3"]
+    assert process.state.copies[0][b"\0pos/in"] == b"2"
