@@ -39,9 +39,10 @@ def about(*, source: str, kind: str, time: str, content_type: bytes = JSON) -> H
     ]
 
 
-def value(headers: Sequence[tuple[str, bytes]], name: str) -> str | None:
-    """Return the last header called `name` as text, or None."""
-    return next((raw.decode("utf-8", "replace") for key, raw in reversed(headers) if key == name), None)
+def value(headers: Sequence[tuple[str, bytes | None]], name: str) -> str | None:
+    """Return the last header called `name` as text, or None; Kafka lets a header have no value."""
+    raw = next((raw for key, raw in reversed(headers) if key == name), None)
+    return None if raw is None else raw.decode("utf-8", "replace")
 
 
 def timestamp(moment: datetime) -> str:

@@ -7,6 +7,9 @@ from typing import Literal
 DAY_MS = 24 * 60 * 60 * 1000
 FOR_EVER: Literal[-1] = -1
 
+# A record goes to quarantine as it came, and what is said about it comes on top.
+QUARANTINE_ROOM_BYTES = 64 * 1024
+
 STAGES = ("deliveries", "links", "bundles", "patients")
 
 PER_PATIENT_TYPES = (
@@ -76,6 +79,7 @@ class Topic:
     retention_ms: int = FOR_EVER
     compacted: bool = False
     internal: bool = False
+    room_bytes: int = 0  # beyond the largest record of every other topic
 
     @property
     def cleanup_policy(self) -> str:
@@ -87,7 +91,7 @@ class Topic:
         settings = {
             "cleanup.policy": self.cleanup_policy,
             "retention.ms": str(self.retention_ms),
-            "max.message.bytes": str(record_bytes_max),
+            "max.message.bytes": str(record_bytes_max + self.room_bytes),
         }
         if self.compacted:
             # Longer than the longest pause of a reader: it must not miss that something is gone.
@@ -139,6 +143,9 @@ def _topics(fhir_state_types: tuple[str, ...]) -> Iterator[Topic]:
     yield Topic(BULK_JOBS, "request id", "the bulk job's state", compacted=True)
     for stage in STAGES:
         yield Topic(
-            quarantine(stage), "as in the source", "the record's original bytes; reason and position in headers"
+            quarantine(stage),
+            "as in the source",
+            "the record's original bytes; reason and position in headers",
+            room_bytes=QUARANTINE_ROOM_BYTES,
         )
         yield Topic(changelog(stage), "internal", "the stage's table", compacted=True, internal=True)

@@ -37,8 +37,8 @@ class DeliveriesJob:
     def decode(self, record: Record) -> Delivery:
         """Return what the record becomes; raise `Poison` with the reason if it cannot be mapped."""
         told = dict(record.headers)
-        index = _index(told.get(headers.PATIENT_INDEX, b""))
-        received_at = told[headers.RECEIVED_AT].decode("utf-8", "replace") if headers.RECEIVED_AT in told else None
+        index = _index(told.get(headers.PATIENT_INDEX) or b"")
+        received_at = headers.value(record.headers, headers.RECEIVED_AT)
         try:
             found = normalize(body.parse(record.value or b""), index=index, received_at=received_at)
         except Quarantined as error:

@@ -10,6 +10,7 @@ import faust
 from faust.stores import STORES
 
 from models import telemetry
+from streams.engine import odd_records
 from streams.engine.engine import Engine
 from streams.engine.fatal import die
 from streams.engine.health import Health, Signs, health_of
@@ -49,6 +50,7 @@ class Worker(NamedTuple):
 
 def create(job: Job[Any] | LongJob, settings: EngineSettings) -> Worker:
     """Return the worker of a stage. A job with a method `bound` is told its engine, for `settle`, `get` and `scan`."""
+    odd_records.accept()
     end = partial(die, stage=settings.stage)
     app = _app(settings)
     store = _table(app, settings).data
@@ -87,7 +89,10 @@ def run(worker: Worker) -> None:
     gc.set_threshold(_GC_THRESHOLD, 20, 50)
     process = faust.Worker(worker.app, loglevel="WARNING", quiet=True, redirect_stdouts=False)
     process.spinner = None  # quiet or not, Faust would draw one into the log
-    process.execute_from_commandline()
+    try:
+        process.execute_from_commandline()
+    except Exception as error:  # noqa: BLE001 - a border of the process: Faust would print what it knows of the record
+        die(error, stage=worker.settings.stage)
 
 
 def _app(settings: EngineSettings) -> Any:

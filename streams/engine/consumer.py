@@ -144,6 +144,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
                 yield tp, self._to_message(tp, record)
 
+    def verify_event_path(self, now: float, tp: Any) -> None:
+        """Do nothing: Faust would ask for partitions that are gone, and end the process; the watchdog decides."""
+
     # --- acknowledging and committing ------------------------------------------------------------------------------
 
     def ack(self, message: ConsumerMessage) -> bool:

@@ -31,10 +31,12 @@ class Signs:
     late_after_s: float = 60.0
 
 
-def health_of(positions: Positions, restoration: Restoration, signs: Signs) -> Health:
+def health_of(
+    positions: Positions, restoration: Restoration, signs: Signs, *, clock: Callable[[], float] = time.monotonic
+) -> Health:
     """Return what a worker with these positions is doing."""
     facts = positions.facts()
-    now = time.monotonic()
+    now = clock()
     waiting_for = _waiting_for(positions, facts, signs, now)
     return Health(
         ready=not waiting_for,

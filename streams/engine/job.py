@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from models.telemetry import Event
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]  # Kafka lets a header have no value
 Changes = Mapping[bytes, bytes | None]
 
 Item = TypeVar("Item")

@@ -43,7 +43,8 @@ class LongWork:
                 if isinstance(step, Refusal):
                     told, refusal = self._told(step)
                     refusals.append(refusal)
-                    held = Step([*told, quarantine.quarantined(record, step.reason, topic=self._job.quarantine)])
+                    refused = quarantine.quarantined(record, step.reason, topic=self._job.quarantine)
+                    held = Step([*told, quarantine.fitting(refused, self._settings.record_bytes_max)])
                 else:
                     await self._write(partition, record, held, numbering)
                     held = step

@@ -9,11 +9,10 @@ from models.telemetry import Event
 from streams.engine import quarantine
 from streams.engine.fatal import where
 from streams.engine.job import Changes, Job, Output, Poison, Record, Topics, Unavailable
+from streams.engine.sizes import RECORD_OVERHEAD_BYTES, STAMP_BYTES, output_bytes
 from streams.engine.sources import Numbering
 
 RESERVED = b"\0"
-RECORD_OVERHEAD_BYTES = 40  # more than the lengths, deltas and attributes of one record, or of one header
-STAMP_BYTES = 1024  # room for the engine's own headers, and for the batch around a record
 WORLD = (Unavailable, OSError, TimeoutError, MemoryError)  # not the record's fault: never quarantined
 
 ReadMany = Callable[[Sequence[bytes]], Sequence[bytes | None]]
@@ -90,7 +89,8 @@ def plan_batch(
             outputs, refusal = _applied(job, record, item, view, record_bytes_max)
         if refusal is not None:
             view = View(known)
-            outputs = [quarantine.quarantined(record, refusal.reason, topic=job.quarantine)]
+            refused = quarantine.quarantined(record, refusal.reason, topic=job.quarantine)
+            outputs = [quarantine.fitting(refused, record_bytes_max)]
             plan.poison.append(refusal)
         known |= view.changes
         plan.changes |= view.changes
@@ -113,7 +113,8 @@ def check(job: Topics, outputs: Sequence[Output], changes: Changes, bytes_max: i
     for output in outputs:
         if output.topic not in job.outputs and output.topic != job.quarantine:
             raise LookupError("an output goes to a topic the job did not declare")
-        if output_bytes(output) + STAMP_BYTES > bytes_max:
+        most = quarantine.bytes_max(bytes_max) if output.topic == job.quarantine else bytes_max
+        if output_bytes(output) + STAMP_BYTES > most:
             raise Poison(quarantine.TOO_LARGE)
     # One record's changes are one record batch, so together they must fit.
     if (
@@ -121,14 +122,6 @@ def check(job: Topics, outputs: Sequence[Output], changes: Changes, bytes_max: i
         > bytes_max
     ):
         raise Poison(quarantine.TOO_LARGE)
-
-
-def output_bytes(output: Output) -> int:
-    """Return roughly what an output takes in a record batch."""
-    total = len(output.key or b"") + len(output.value or b"") + RECORD_OVERHEAD_BYTES
-    for name, value in output.headers:
-        total += len(name) + len(value) + RECORD_OVERHEAD_BYTES
-    return total
 
 
 def _decoded(job: Job[Any], record: Record) -> tuple[Any, Refusal | None, Sequence[bytes]]:

@@ -16,12 +16,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from aiokafka.protocol.produce import ProduceRequest
 
+from streams.engine import quarantine
 from streams.engine.budget import ByteBudget
 from streams.engine.fatal import Fatal
 from streams.engine.job import Output
-from streams.engine.plan import output_bytes
 from streams.engine.security import for_aiokafka
 from streams.engine.settings import EngineSettings
+from streams.engine.sizes import output_bytes
 
 
 class Sender(Protocol):
@@ -71,8 +72,8 @@ class Producer:
             enable_idempotence=True,
             linger_ms=0,
             # Batches are cut by `_cut`; this only keeps aiokafka from refusing one that must stay whole.
-            max_batch_size=settings.record_bytes_max,
-            max_request_size=settings.record_bytes_max,
+            max_batch_size=quarantine.bytes_max(settings.record_bytes_max),
+            max_request_size=quarantine.bytes_max(settings.record_bytes_max),
             request_timeout_ms=int(min(20.0, settings.request_timeout_s) * 1000),
             compression_type=settings.compression,
             **for_aiokafka(settings.security),
@@ -118,7 +119,7 @@ class Producer:
             largest = max(batch.size() for batch in batches)
             raise Fatal(
                 f"{topic}/{partition}: the broker refuses a record batch of {largest} bytes. Operator action: raise "
-                f"the topic's max.message.bytes to at least {self._settings.record_bytes_max}."
+                f"the topic's max.message.bytes to at least {quarantine.bytes_max(self._settings.record_bytes_max)}."
             ) from None
         except KafkaError as error:
             raise Fatal(f"{topic}/{partition}: {type(error).__name__} while writing") from None

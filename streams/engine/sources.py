@@ -38,7 +38,7 @@ def header(headers: Headers, name: str) -> bytes | None:
     return None
 
 
-def without(headers: Iterable[tuple[str, bytes]], *names: str) -> list[tuple[str, bytes]]:
+def without(headers: Iterable[tuple[str, bytes | None]], *names: str) -> list[tuple[str, bytes | None]]:
     """Return the headers that are not called one of `names`."""
     return [(key, value) for key, value in headers if key not in names]
 
@@ -49,10 +49,10 @@ class Numbering:
     def __init__(self, topic: str, partition: int, written: dict[str, Place], generation: str = "") -> None:
         self._prefix = b"%s/%d/" % (topic.encode(), partition)
         self._written = written
-        self._generation = [(GENERATION, generation.encode())] if generation else []
+        self._generation: Headers = [(GENERATION, generation.encode())] if generation else []
         self._next: dict[str, Place] = {}
 
-    def stamp(self, output_topic: str, offset: int, headers: Headers) -> list[tuple[str, bytes]] | None:
+    def stamp(self, output_topic: str, offset: int, headers: Headers) -> list[tuple[str, bytes | None]] | None:
         """Return the headers of the next output of the record at `offset`, or None if it is written already."""
         at, index = self._next.get(output_topic, NOWHERE)
         index = index if at == offset else 0

@@ -1,9 +1,11 @@
 import ssl
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import faust
 import pytest
 
+from streams.engine import app as engine_app
 from streams.engine.app import create
 from streams.engine.security import for_aiokafka, for_faust
 from streams.engine.settings import Security
@@ -48,6 +50,26 @@ def test_a_session_longer_than_a_request_is_allowed(tmp_path):
     worker = create(Fold(), settings(state_dir=tmp_path, session_timeout_s=600.0))
 
     assert worker.app.conf.broker_request_timeout == 600.0
+
+
+def test_faust_does_not_look_for_partitions_that_may_be_gone(app):
+    # Its look for a livelock asked the subscription of a consumer that had none, and that ended the process.
+    app.transport.Consumer.verify_event_path(object(), 0.0, ("in", 0))
+
+
+def test_whatever_ends_faust_ends_the_stage_in_our_words(tmp_path, monkeypatch):
+    worker, ended = create(Fold(), settings(state_dir=tmp_path)), []
+    monkeypatch.setattr(engine_app, "die", lambda error, stage: ended.append((error, stage)))
+
+    def broken(_):
+        raise AttributeError("Jane Doe")
+
+    monkeypatch.setattr(faust.Worker, "execute_from_commandline", broken)
+    monkeypatch.setattr(engine_app, "gc", MagicMock())
+
+    engine_app.run(worker)
+
+    assert [(type(error), stage) for error, stage in ended] == [(AttributeError, "test")]
 
 
 def test_credentials_reach_faust_and_aiokafka_alike():

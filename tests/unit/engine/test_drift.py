@@ -28,6 +28,7 @@ STORE = "faust.stores.rocksdb:Store"
 APP = "faust.app.base:App"
 GROUP = "aiokafka.consumer.group_coordinator:GroupCoordinator"
 FETCHER = "aiokafka.consumer.fetcher"
+RECORDS = "aiokafka.record.default_records:_DefaultRecordBatchPy"
 ACCUMULATOR = "aiokafka.producer.message_accumulator"
 
 OVERRIDDEN = (
@@ -35,7 +36,7 @@ OVERRIDDEN = (
     *(f"{CONSUMER}.{name}" for name in ("perform_seek", "resume_flow", "stop_flow", "getmany", "ack")),
     *(f"{CONSUMER}.{name}" for name in ("_filter_tps_with_pending_acks", "_new_offset")),
     *(f"{DELEGATE}.{name}" for name in ("_getmany", "seek_to_committed", "_commit", "close", "_new_consumer_thread")),
-    f"{DRIVER}:Consumer._to_message",
+    *(f"{DRIVER}:Consumer.{name}" for name in ("_to_message", "verify_event_path")),
     *(f"{DRIVER}:AIOKafkaConsumerThread.{name}" for name in ("on_start", "_create_worker_consumer")),
     *(f"{RECOVERY}.{name}" for name in ("on_rebalance", "on_partitions_revoked", "on_stop")),
     f"{TABLES}.recovery",
@@ -50,6 +51,7 @@ RELIED_ON = (
     *(f"{CONSUMER}.{name}" for name in ("force_commit", "_commit_tps", "_filter_committable_offsets")),
     *(f"{CONSUMER}.{name}" for name in ("_should_commit", "_commit_offsets", "_is_changelog_tp")),
     *(f"{DRIVER}:AIOKafkaConsumerThread.{name}" for name in ("_fetch_records", "_seek_wait", "_commit")),
+    *(f"{CONSUMER}.{name}" for name in ("_commit_livelock_detector", "verify_all_partitions_active")),
     f"{DRIVER}:ConsumerRebalanceListener.on_partitions_assigned",
     *(f"{APP}.{name}" for name in ("_on_partitions_revoked", "_on_partitions_assigned", "_stop_consumer")),
     *(f"{APP}.{name}" for name in ("_on_rebalance_when_stopped", "_consumer_wait_empty")),
@@ -62,6 +64,8 @@ RELIED_ON = (
     "aiokafka.consumer.consumer:AIOKafkaConsumer.seek_to_committed",
     f"{FETCHER}:Fetcher.fetched_records",
     *(f"{FETCHER}:FetchResult.{name}" for name in ("getall", "check_assignment")),
+    *(f"{FETCHER}:{name}" for name in ("PartitionRecords._unpack_records", "Fetcher._proc_fetch_request")),
+    *(f"{RECORDS}.{name}" for name in ("_maybe_uncompress", "_read_msg", "__iter__", "__next__")),
     *(f"{GROUP}.{name}" for name in ("ensure_active_group", "_heartbeat_routine")),
     "aiokafka.consumer.group_coordinator:CoordinatorGroupRebalance._send_sync_group_request",
     *(f"aiokafka.producer.producer:AIOKafkaProducer.{name}" for name in ("send_batch", "create_batch")),
