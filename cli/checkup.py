@@ -15,7 +15,6 @@ from cli.topics import kafka, plan
 from models.settings import IngressSettings, KafkaSettings, WorkerSettings
 from models.topics import STAGES
 
-KEY_CHARACTERS_MIN = 16
 RECORD_MARGIN_BYTES = 64 * 1024
 ASK_TIMEOUT_S = 3.0
 HTTP_OK = 200
@@ -33,11 +32,9 @@ class Finding:
 
 def keys(settings: IngressSettings) -> Finding:
     """Look at the webhook keys, without showing them."""
-    short = [number for number, key in enumerate(settings.webhook_keys, 1) if len(key) < KEY_CHARACTERS_MIN]
     trying = [number for number, key in enumerate(settings.webhook_keys, 1) if b"trying-out" in key]
-    if short or trying:
-        number = (short or trying)[0]
-        return Finding(what="keys", well=False, says=f"key {number} is not Metriport's; set METRIPORT_WEBHOOK_KEYS")
+    if trying:
+        return Finding(what="keys", well=False, says=f"key {trying[0]} is not Metriport's; set METRIPORT_WEBHOOK_KEYS")
     return Finding(what="keys", well=True, says=f"{len(settings.webhook_keys)} accepted")
 
 

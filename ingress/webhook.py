@@ -46,7 +46,7 @@ class Webhook:
             telemetry.KEY_MATCHED(key=self._verified(body, request))
 
             about = envelope.read(body)
-            if about.is_ping and about.ping is not None:
+            if about.ping is not None:
                 telemetry.PONG()
                 return web.Response(body=orjson.dumps({"pong": about.ping}), headers=HEADERS)
 

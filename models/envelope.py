@@ -12,7 +12,10 @@ KEY_BYTES_MAX = 512
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):
-    """The ids of one delivery; each is None where the body does not say, or says something that is not a string."""
+    """The ids of one delivery; each is None where the body does not say, or says something that is not a string.
+
+    `ping` is what a ping is to be answered with; None where the body is no ping, or holds anything else as well.
+    """
 
     message_id: str | None = None
     type: str | None = None
@@ -22,11 +25,6 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     patient_ids: tuple[str | None, ...] = ()
     job_id: str | None = None
     user_id: str | None = None
-
-    @property
-    def is_ping(self) -> bool:
-        """A ping by its type, or (older senders had no `meta`) by a top-level `ping` and nothing else to keep."""
-        return self.type == "ping" or (self.type is None and self.ping is not None and not self.patient_ids)
 
     def keys(self) -> tuple[bytes | None, ...]:
         """Return the Kafka key of each record this delivery becomes: one per patient, at least one."""
@@ -73,6 +71,12 @@ class _OneOf(msgspec.Struct):
     users: msgspec.Raw = msgspec.Raw(b"null")
 
 
+# Older senders sent a ping without a type, and without `meta`.
+_PING_TYPES = ("ping", None)
+_OF_A_PING = {"meta", "ping"}
+
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
+
 _decode_body = msgspec.json.Decoder(_Body).decode
 _decode_parts = msgspec.json.Decoder(_OneOf).decode
 
@@ -80,8 +84,8 @@ _decode_parts = msgspec.json.Decoder(_OneOf).decode
 def read(body: bytes) -> Envelope:
     """Return what `body` says about itself; never raises."""
     try:
-        return _envelope(_decode_body(body))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+        return _envelope(_decode_body(body), body)
+    except _UNREADABLE:
         return _read_odd(body)
 
 
@@ -94,7 +98,7 @@ def _read_odd(body: bytes) -> Envelope:
     """Read part by part: one odd part (a number for `meta`, an object for `patients`) does not hide the others."""
     try:
         parts = _decode_parts(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+    except _UNREADABLE:
         return Envelope()
     return _envelope(
         _Body(
@@ -104,31 +108,40 @@ def _read_odd(body: bytes) -> Envelope:
             payload=_part(parts.payload, _Patient) or _Patient(),
             bulkPatientCreate=_part(parts.bulkPatientCreate, _Job) or _Job(),
             users=_part(parts.users, tuple[_User, ...]) or (),
-        )
+        ),
+        body,
     )
 
 
 def _part(raw: msgspec.Raw, kind: Any) -> Any:  # noqa: ANN401 - one of the shapes above
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+    except _UNREADABLE:
         return None
 
 
-def _envelope(body: _Body) -> Envelope:
-    patient_ids = tuple([_text(patient.patientId) for patient in body.patients])
-    if not patient_ids and (patient_id := _text(body.payload.patientId)):
+def _envelope(found: _Body, body: bytes) -> Envelope:
+    patient_ids = tuple([_text(patient.patientId) for patient in found.patients])
+    if not patient_ids and (patient_id := _text(found.payload.patientId)):
         patient_ids = (patient_id,)
+    kind, ping = _text(found.meta.type), _text(found.ping)
     return Envelope(
-        message_id=_text(body.meta.messageId),
-        type=_text(body.meta.type),
-        when=_text(body.meta.when),
-        request_id=_text(body.meta.requestId),
-        ping=_text(body.ping),
+        message_id=_text(found.meta.messageId),
+        type=kind,
+        when=_text(found.meta.when),
+        request_id=_text(found.meta.requestId),
+        ping=ping if ping and kind in _PING_TYPES and _holds_nothing_else(body) else None,
         patient_ids=patient_ids,
-        job_id=_text(body.bulkPatientCreate.requestId),
-        user_id=next(filter(None, [_text(user.userId) for user in body.users]), None),
+        job_id=_text(found.bulkPatientCreate.requestId),
+        user_id=next(filter(None, [_text(user.userId) for user in found.users]), None),
     )
+
+
+def _holds_nothing_else(ping: bytes) -> bool:
+    try:
+        return set(msgspec.json.decode(ping, type=dict[str, msgspec.Raw])) <= _OF_A_PING
+    except _UNREADABLE:
+        return False
 
 
 def _text(value: object) -> str | None:

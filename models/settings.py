@@ -14,6 +14,9 @@ from models.errors import Misconfigured
 
 SECRETS_DIR = Path("/run/secrets")
 
+# Metriport's keys have 21 characters. A shorter one is a mistake, or a secret that can be guessed.
+KEY_CHARACTERS_MIN = 16
+
 _Settings = TypeVar("_Settings", bound=BaseSettings)
 _Commas = NoDecode  # "a,b" in the environment, not JSON
 
@@ -104,7 +107,9 @@ class IngressSettings(KafkaSettings):
     """What the ingress needs."""
 
     metriport_webhook_keys: Annotated[tuple[SecretStr, ...], _Commas] = Field(
-        min_length=1, max_length=10, description="Webhook keys, comma-separated; each is accepted (rotation)."
+        min_length=1,
+        max_length=10,
+        description="Set it to the webhook key that Metriport's dashboard shows, or to several with commas between.",
     )
     ingress_host: str = Field(
         "0.0.0.0",  # noqa: S104 - Metriport reaches us from outside; the pinned default
@@ -128,6 +133,17 @@ class IngressSettings(KafkaSettings):
     @classmethod
     def _keys(cls, value: object) -> object:
         return _split(value)
+
+    @field_validator("metriport_webhook_keys")
+    @classmethod
+    def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for number, key in enumerate(value, 1):
+            if len(key.get_secret_value()) < KEY_CHARACTERS_MIN:
+                raise ValueError(
+                    f"key {number} is shorter than {KEY_CHARACTERS_MIN} characters, so it is not the one that"
+                    " Metriport's dashboard shows"
+                )
+        return value
 
     @property
     def webhook_keys(self) -> tuple[bytes, ...]:
@@ -208,10 +224,11 @@ def load(kind: type[_Settings], **overrides: Any) -> _Settings:  # noqa: ANN401 
 
 
 def _sentence(kind: type[BaseSettings], location: tuple[int | str, ...], item: Any) -> str:  # noqa: ANN401 - pydantic's
+    said = item["msg"].removeprefix("Value error, ")
     if not location:
-        return f"{item['msg']}."
+        return f"{said}."
     name = str(location[0])
     field = kind.model_fields.get(name)
-    if item["type"] == "missing" and field is not None:
+    if item["type"] in {"missing", "too_short"} and field is not None:
         return f"{name.upper()} is not set. {field.description}"
-    return f"{name.upper()}: {item['msg']}."
+    return f"{name.upper()}: {said}."

@@ -41,7 +41,7 @@ async def test_triggered_deliveries_are_messages_of_their_own(service):
 
 async def test_a_wrong_key_is_said_as_a_refusal(service):
     code, output, _ = await command(
-        "trigger", "patient.admit", environment=service.environment | {"METRIPORT_WEBHOOK_KEYS": "wrong"}
+        "trigger", "patient.admit", environment=service.environment | {"METRIPORT_WEBHOOK_KEYS": "wh-key_not_this_one"}
     )
 
     assert code == 1

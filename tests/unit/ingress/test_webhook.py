@@ -58,6 +58,16 @@ async def test_an_old_ping_without_meta_is_a_ping(deliver):
     assert await deliver(b'{"ping": "abc"}') == (200, {"pong": "abc"})
 
 
+@pytest.mark.parametrize("more", ["patients", "users", "job", "data", "payload"])
+async def test_a_delivery_that_holds_a_ping_beside_other_things_is_kept(deliver, kafka, more):
+    body = json.dumps({"meta": {"type": "ping"}, "ping": "abc", more: [{"patientId": "p"}]}).encode()
+
+    answer = await deliver(body)
+
+    assert answer == (200, {})
+    assert [record.value for record in kafka.published] == [body]
+
+
 async def test_a_ping_with_nothing_to_answer_is_kept_like_any_delivery(deliver, kafka):
     answer = await deliver(b'{"meta": {"type": "ping"}}')
 

@@ -5,6 +5,8 @@ import pytest
 from models.errors import Misconfigured
 from models.settings import IngressSettings, KafkaSettings, WorkerSettings, load
 
+OLD, NEW = "wh-key_old_0123456789", "wh-key_new_0123456789"
+
 
 @pytest.fixture(autouse=True)
 def _empty_environment(monkeypatch, tmp_path):
@@ -15,11 +17,11 @@ def _empty_environment(monkeypatch, tmp_path):
 
 def test_every_listed_key_is_taken(monkeypatch):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
-    monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", "old-key, new-key,")
+    monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", f"{OLD}, {NEW},")
 
     settings = load(IngressSettings)
 
-    assert settings.webhook_keys == (b"old-key", b"new-key")
+    assert settings.webhook_keys == (OLD.encode(), NEW.encode())
 
 
 def test_what_is_missing_is_named():
@@ -27,9 +29,38 @@ def test_what_is_missing_is_named():
         load(IngressSettings)
 
 
+@pytest.mark.parametrize("keys", [None, "", " , "], ids=["unset", "empty", "commas"])
+def test_without_a_key_it_is_said_plainly_what_to_set(monkeypatch, keys):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    if keys is not None:
+        monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", keys)
+
+    with pytest.raises(Misconfigured) as caught:
+        load(IngressSettings)
+
+    assert str(caught.value) == (
+        "METRIPORT_WEBHOOK_KEYS is not set. Set it to the webhook key that Metriport's dashboard shows, or to several"
+        " with commas between."
+    )
+
+
+@pytest.mark.parametrize("short", ["k", "0123456789abcde"])
+def test_a_key_that_can_be_guessed_is_refused_by_its_place(monkeypatch, short):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", f"{NEW},{short}")
+
+    with pytest.raises(Misconfigured) as caught:
+        load(IngressSettings)
+
+    assert str(caught.value) == (
+        "METRIPORT_WEBHOOK_KEYS: key 2 is shorter than 16 characters, so it is not the one that Metriport's dashboard"
+        " shows."
+    )
+
+
 def test_a_wrong_value_is_named_but_not_shown(monkeypatch):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
-    monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", "secret-key")
+    monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", "secret-key_0123456789")
     monkeypatch.setenv("BODY_BYTES_MAX", "secret-number")
 
     with pytest.raises(Misconfigured) as caught:
@@ -41,9 +72,9 @@ def test_a_wrong_value_is_named_but_not_shown(monkeypatch):
 
 def test_keys_are_not_shown_when_settings_are_printed(monkeypatch):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
-    monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", "secret-key")
+    monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", "secret-key_0123456789")
 
-    assert "secret-key" not in repr(load(IngressSettings))
+    assert "secret-key_0123456789" not in repr(load(IngressSettings))
 
 
 def test_the_worker_needs_no_webhook_key(monkeypatch):
@@ -54,7 +85,7 @@ def test_the_worker_needs_no_webhook_key(monkeypatch):
 
 def test_the_defaults_are_the_promised_ones(monkeypatch):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
-    monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", "k")
+    monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", NEW)
 
     settings = load(IngressSettings)
 
