@@ -155,6 +155,9 @@ class WorkerSettings(KafkaSettings):
     """What every stage of the worker needs."""
 
     state_dir: Path = Field(Path("var/state"), description="The stages' tables (RocksDB); rebuilt from Kafka if lost.")
+    state_memory_bytes_max: int = Field(
+        64 * 2**20, ge=2**20, description="Memory of a stage's tables, of all its partitions together."
+    )
     deduplicate: bool = Field(
         default=True, description="Switch off only against Metriport's sandbox, whose test events reuse a message id."
     )

@@ -18,6 +18,7 @@ def engine_settings(stage: str, sources: Sequence[str], settings: WorkerSettings
         partitions=settings.topic_partitions,
         state_dir=settings.state_dir,
         security=security(settings),
+        state_memory_bytes_max=settings.state_memory_bytes_max,
         record_bytes_max=settings.record_bytes_max,
         send_timeout_s=settings.send_timeout_s,
         stuck_timeout_s=settings.stuck_timeout_s,

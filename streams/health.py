@@ -9,6 +9,7 @@ from streams.engine.app import Worker
 _FINISHED = telemetry.gauge("partition_finished_offset", "Next offset to finish.", "stage", "topic", "partition")
 _UNFINISHED = telemetry.gauge("partition_unfinished_batches", "Fetched, not finished.", "stage", "topic", "partition")
 _OLDEST = telemetry.gauge("partition_oldest_unfinished_seconds", "Age of that.", "stage", "topic", "partition")
+_STATE_MEMORY = telemetry.gauge("state_memory_bytes", "Memory of the stage's tables.", "stage")
 _READY = telemetry.gauge("stage_ready", "1: restored and consuming.", "stage")
 
 
@@ -49,6 +50,7 @@ def _routes(worker: Worker) -> web.Application:
 def _measure(worker: Worker) -> None:
     stage, health = worker.settings.stage, worker.health()
     _READY.labels(stage).set(health.ready)
+    _STATE_MEMORY.labels(stage).set(worker.state_memory.used_bytes)
     for gauge in (_FINISHED, _UNFINISHED, _OLDEST):
         gauge.clear()  # partitions that have another owner now are his to tell
     for (topic, partition), facts in health.partitions.items():

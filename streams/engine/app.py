@@ -21,6 +21,7 @@ from streams.engine.recovery import BatchTables
 from streams.engine.restore import Restoration, restore
 from streams.engine.security import for_faust
 from streams.engine.settings import EngineSettings
+from streams.engine.state_memory import StateMemory
 from streams.engine.transport import BatchTransport
 from streams.engine.watchdog import Watchdog
 
@@ -35,6 +36,7 @@ class Worker(NamedTuple):
     engine: Engine
     settings: EngineSettings
     restoration: Restoration
+    state_memory: StateMemory
 
     def health(self) -> Health:
         """Return what this worker is doing."""
@@ -74,7 +76,7 @@ def create(job: Job[Any] | LongJob, settings: EngineSettings) -> Worker:
     app.tables.restore, app.tables.die = bring_back, end
     app.on_before_shutdown.connect(leave)  # Faust has waited for the batches by then
     _agent(app, engine, settings)
-    worker = Worker(app, engine, settings, restoration)
+    worker = Worker(app, engine, settings, restoration, store.memory)
     _watch(worker, end)
     if bound := hook(job, "bound"):
         bound(engine)
@@ -127,20 +129,19 @@ def _app(settings: EngineSettings) -> Any:
 
 
 def _table(app: Any, settings: EngineSettings) -> Any:
-    return app.Table(
+    table = app.Table(
         "state",
         partitions=settings.partitions,
         key_type=bytes,
         value_type=bytes,
-        options={
-            "driver": "rocksdict",
-            "block_cache_size": settings.state_cache_bytes,
-            "write_buffer_size": settings.state_buffer_bytes,
-            "max_write_buffer_number": 2,
-            "max_open_files": 256,
-            "bloom_filter_size": 10,
-        },
+        options={"driver": "rocksdict"},
     )
+    table.data.memory = StateMemory(
+        settings.state_memory_bytes_max,
+        partitions=settings.partitions,
+        open_files_max=settings.state_open_files_max,
+    )
+    return table
 
 
 def _agent(app: Any, engine: Engine, settings: EngineSettings) -> None:

@@ -55,8 +55,8 @@ class EngineSettings:
     stuck_timeout_s: float = 300.0
     late_after_s: float = 60.0
 
-    state_cache_bytes: int = 8 * 2**20
-    state_buffer_bytes: int = 8 * 2**20
+    state_memory_bytes_max: int = 64 * 2**20  # all local copies of the process: blocks read, changes not yet in files
+    state_open_files_max: int = 1024
 
     @property
     def changelog(self) -> str:

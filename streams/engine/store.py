@@ -9,6 +9,7 @@ from faust.stores import rocksdb
 from rocksdict import WriteBatch
 
 from streams.engine.fatal import Fatal
+from streams.engine.state_memory import StateMemory
 
 
 class LocalState(Protocol):
@@ -29,6 +30,8 @@ class LocalState(Protocol):
 
 class BatchStore(rocksdb.Store):  # type: ignore[misc]
     """Faust's RocksDB store, plus what the engine reads and writes by."""
+
+    memory: StateMemory  # in which all partitions are opened
 
     def get_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the values of `keys`, in order."""
@@ -61,7 +64,7 @@ class BatchStore(rocksdb.Store):  # type: ignore[misc]
 
     def _open_for_partition(self, partition: int) -> Any:
         try:
-            return super()._open_for_partition(partition)
+            return self.memory.open(self.partition_path(partition))
         except Exception as error:
             if "lock" in str(error).lower():  # another process still has it: Faust tries again
                 raise
