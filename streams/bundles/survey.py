@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from streams.bundles.content import raw_hash
-from streams.bundles.facts import facts
+from streams.bundles.facts import UNKNOWN_TYPE, facts
+from streams.bundles.malformed import readable_part
 from streams.bundles.manifest import Entry, Manifest
 from streams.bundles.split import Block, Unreadable
 
@@ -63,6 +64,9 @@ class Survey:
 
     def _take(self, position: int, raw: bytes, digest: bytes, start: int, end: int) -> None:
         found = facts(raw)
+        if found.type == UNKNOWN_TYPE:
+            # Refused whatever it is; but what it is a version of must not be taken for missing.
+            found = facts(readable_part(raw))
         row = Row(position, start, end, digest, found.type, found.id, found.aliases, found.match)
         # The same id twice: the last one counts. Without an id it is its bytes that say which one it is.
         key: object = (row.type, row.id) if row.id else digest

@@ -15,6 +15,7 @@ from streams.bundles.compiled import FastCheck
 from streams.bundles.issues import Issue
 from streams.bundles.library import Library
 from streams.bundles.limits import Limits, exceeded
+from streams.bundles.malformed import DUPLICATE_MEMBER, SENTENCES, has_duplicate_member, why_not_json
 from streams.bundles.resource_types import R4_ONLY_TYPES
 
 Level = Literal["off", "structure", "lint"]
@@ -93,9 +94,11 @@ class Checker:
         try:
             resource = orjson.loads(raw)
         except ValueError:
-            return _unreadable("not_json", "This is not JSON."), None
+            return _malformed(why_not_json(raw)), None
         if not isinstance(resource, dict):
             return _unreadable("not_an_object", "A resource is an object."), None
+        if has_duplicate_member(raw, resource):
+            return _malformed(DUPLICATE_MEMBER), None
         verdict = self._judge(resource, raw)
         return verdict, None if verdict.finding == "rejected" else resource
 
@@ -150,6 +153,10 @@ class Checker:
             found = wrong.of_failure(kind, error, severity="warning", issues_max=self._limits.issues_max)
             return Verdict("flagged", level, found)
         return _ACCEPTED[level]
+
+
+def _malformed(kind: str) -> Verdict:
+    return _unreadable(kind, SENTENCES[kind])
 
 
 def _unreadable(kind: str, text: str) -> Verdict:

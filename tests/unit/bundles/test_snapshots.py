@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from streams.bundles.snapshot import SnapshotLimits
 from tests.unit.bundles.stage import PATIENT, SourceRecord, bundle_of, derived_from, observation, patient
 
 WEEKS = ("2025-01-01T00:00:00Z", "2025-01-05T00:00:00Z", "2025-01-09T00:00:00Z", "2025-01-17T00:00:00Z")
@@ -365,3 +366,34 @@ def test_a_record_that_is_none_goes_to_quarantine(stage, value):
 
     assert [row.topic for row in outputs] == ["metriport.quarantine.bundles"]
     assert outputs[0].value == value
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "kind"),
+    [
+        (rb'"text": "cut \ud83d"', "lone_surrogate"),
+        (b'"text": NaN', "not_a_number"),
+        (b'"text": "\xff"', "bad_utf8"),
+        (b'"text": "x", "text": "y"', "duplicate_member"),
+        (b'"text": ' + b"[" * 1000 + b"]" * 1000, "depth_max"),
+    ],
+)
+def test_a_resource_that_is_no_json_costs_itself_only_and_what_it_was_before_stays(stage, spoiled, kind):
+    bundle = bundle_of([patient(), observation(1), observation(2, note=[{"text": "SPOIL"}]), observation(3)])
+    stage.deliver(bundle, when=WEEKS[0])
+
+    outputs = [stage.deliver(bundle.replace(b'"text": "SPOIL"', spoiled), when=when) for when in WEEKS[1:]]
+
+    refused = outputs[0].of("fhir.rejected")
+    assert [json.loads(row.value)["issue"][0]["details"]["coding"][0]["code"] for row in refused] == [kind]
+    assert dict(refused[0].headers)["x-identity"] == b"o-2"
+    assert [output.changes() for output in outputs] == [[], [], []]
+    assert [output.counts for output in outputs] == [{"accepted": 3, "unchanged": 3, "rejected": 1}] * 3
+
+
+def test_more_resources_than_a_bundle_may_have_are_told_as_that(stage):
+    stage.job._options = stage.job._options._replace(limits=SnapshotLimits(resources_max=1000))
+
+    outputs = stage.deliver(b'{"resourceType":"Bundle","entry":[%b]}' % b",".join([b"{}"] * 1001))
+
+    assert outputs.snapshot["reason"] == "too_many_resources"

@@ -85,10 +85,54 @@ def test_no_value_and_no_unknown_name_gets_into_an_outcome(spoiled, level):
         (b"[]", "not_an_object"),
         (b"{}", "no_resource_type"),
         (b'{"resourceType":7}', "no_resource_type"),
+        (rb'{"resourceType":"Basic","id":"cut \ud83d"}', "lone_surrogate"),
+        (rb'{"resourceType":"Basic","\ude00":1}', "lone_surrogate"),
+        (b'{"resourceType":"Basic","a":NaN}', "not_a_number"),
+        (b'{"resourceType":"Basic","a":[-Infinity]}', "not_a_number"),
+        (b'{"resourceType":"Basic","a":1e999}', "number_out_of_range"),
+        (b'{"resourceType":"Basic","a":%b}' % (b"7" * 5000), "number_out_of_range"),
+        (b'{"resourceType":"Basic","a":"\xff"}', "bad_utf8"),
+        (b'{"resourceType":"Basic","a":"\x01"}', "control_character"),
+        (b'{"resourceType":"Basic","a":01}', "not_json"),
+        (b'{"resourceType":"Basic","a":' + b"[" * 1000 + b"]" * 1000 + b"}", "depth_max"),
     ],
 )
 def test_what_is_no_resource_is_rejected(checker, raw, kind):
     assert verdict(checker, raw).issues[0].kind == kind
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"resourceType":"Basic","code":{"text":"x"},"code":{"text":"x"}}',
+        b'{"resourceType":"Basic","code":{"text":"x","text":"y"}}',
+        rb'{"resourceType":"Basic","code":{"text":"x"},"\u0063ode":{"text":"x"}}',
+        rb'{"resourceType":"Basic","code":{"text":"\"x\\"},"code":{"text":"\u0022x"}}',
+        b'{"resourceType":"Basic","code":{"text":"x"},"id":"a","id":"a" }',
+        b'{"resourceType":"Basic","resourceType":"Basic","code":{"text":"x"}}',
+        b'{"resourceType":"MedicinalProduct","id":"a","id":"b"}',
+    ],
+)
+@pytest.mark.parametrize("level", ["off", "structure", "lint"])
+def test_a_resource_that_says_a_member_twice_is_rejected(raw, level):
+    checker = judges().checker(Standards(level=level))
+
+    found = verdict(checker, raw)
+
+    assert (found.finding, found.issues[0].kind) == ("rejected", "duplicate_member")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        rb'{ "resourceType" : "Basic", "code":{"text":"\"\\\" \u0022 \/ {[,:"} }',
+        b'{"resourceType":"Basic","code":{"text":"x","coding":[{"code":"text"},{"code":"text"}]},"id":"code"}',
+        '{"resourceType":"Basic","code":{"text":"\u00e9"},"id":"\u0061"}'.encode(),
+        b'{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":1.50E2}}',
+    ],
+)
+def test_a_resource_that_says_no_member_twice_is_not_taken_for_one(checker, raw):
+    assert verdict(checker, raw).finding == "accepted"
 
 
 def test_a_type_that_fhir_does_not_have_is_rejected(checker):
