@@ -8,6 +8,13 @@ UNREAD_EXPIRED = Event(
     counter("unread_records_expired", "Records that retention deleted before they were read.", "stage", "topic"),
     labels=("stage", "topic"),
 )
+STATE_REBUILT = Event(
+    "state_rebuilt",
+    "warning",
+    counter("state_rebuilt", "Local copies of the state that were not used, by reason.", "stage", "reason"),
+    labels=("stage", "reason"),
+    fields=("partition",),
+)
 TAILS_READ = Event("output_tails_read", "info", fields=("stage", "partitions", "seconds"))
 BATCH_DONE = Event(
     "batch_done",

@@ -72,6 +72,22 @@ class KafkaLogs:
                     yield (tp.topic, tp.partition), records[first : first + most]
 
 
+async def first_from(
+    consumer: AIOKafkaConsumer, places: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, Any]:
+    """Return the first record at each of these offsets or behind it, of partitions that have one before their end."""
+    waiting = {tp for tp, offset in places.items() if offset < ends[tp]}
+    found: dict[TopicPartition, Any] = {}
+    for tp in waiting:
+        consumer.seek(tp, places[tp])
+    while waiting:
+        for tp, records in (await consumer.getmany(*waiting, timeout_ms=1000)).items():
+            found[tp] = records[0]
+        waiting -= found.keys()
+        waiting -= {tp for tp in waiting if await consumer.position(tp) >= ends[tp]}
+    return found
+
+
 @asynccontextmanager
 async def log_reader(settings: EngineSettings) -> AsyncIterator[AIOKafkaConsumer]:
     """Open a consumer that belongs to no group and commits nothing."""

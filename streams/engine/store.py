@@ -2,14 +2,19 @@
 
 # ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from faust.stores import rocksdb
-from rocksdict import WriteBatch
+from rocksdict import Rdict, WriteBatch
 
+from streams.engine.copies import Copy
 from streams.engine.fatal import Fatal
+from streams.engine.marks import digest
 from streams.engine.state_memory import StateMemory
+
+_COPY = b"__engine\0copy__"  # when this copy was current, and the hash of the last record in it; in no changelog
 
 
 class LocalState(Protocol):
@@ -28,6 +33,19 @@ class LocalState(Protocol):
         """Return the changelog offset that this copy contains, or None if it is empty."""
 
 
+class LocalCopy(LocalState, Protocol):
+    """What the restore needs of it too."""
+
+    def copy(self, partition: int) -> Copy | None:
+        """Return how current this copy is, or None if it is empty."""
+
+    def touch(self, partition: int) -> None:
+        """Note that this copy contains all of its changelog now."""
+
+    def wipe(self, partition: int) -> None:
+        """Empty this copy."""
+
+
 class BatchStore(rocksdb.Store):  # type: ignore[misc]
     """Faust's RocksDB store, plus what the engine reads and writes by."""
 
@@ -41,12 +59,15 @@ class BatchStore(rocksdb.Store):  # type: ignore[misc]
     def put_many(self, partition: int, changes: Iterable[tuple[bytes, bytes | None]], offset: int) -> None:
         """Apply `changes` and note the changelog offset they reach, in one atomic write."""
         batch = WriteBatch(raw_mode=True)
-        for key, value in changes:
+        last: tuple[bytes, bytes | None] | None = None
+        for last in changes:
+            key, value = last
             if value is None:
                 batch.delete(key)
             else:
                 batch.put(key, value)
         batch.put(self.offset_key, b"%d" % offset)
+        batch.put(_COPY, _stamp(digest(*last) if last else b""))
         self._db_for_partition(partition).write(batch)
 
     def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -54,13 +75,34 @@ class BatchStore(rocksdb.Store):  # type: ignore[misc]
         for key, value in self._db_for_partition(partition).items(from_key=prefix):
             if not key.startswith(prefix):
                 return
-            if key != self.offset_key:
+            if key not in (self.offset_key, _COPY):
                 yield key, value
 
     def reaches(self, partition: int) -> int | None:
         """Return the changelog offset that this copy contains, or None if it is empty."""
         offset = self._db_for_partition(partition).get(self.offset_key)
         return None if offset is None else int(offset)
+
+    def copy(self, partition: int) -> Copy | None:
+        """Return how current this copy is, or None if it is empty."""
+        reached, stamp = self._db_for_partition(partition).get([self.offset_key, _COPY])
+        if reached is None:
+            return None
+        if stamp is None:
+            return Copy(int(reached))
+        current_at_ms, digested = stamp.split(b"/")
+        return Copy(int(reached), digested, int(current_at_ms))
+
+    def touch(self, partition: int) -> None:
+        """Note that this copy contains all of its changelog now."""
+        if copy := self.copy(partition):
+            self._db_for_partition(partition).put(_COPY, _stamp(copy.digest))
+
+    def wipe(self, partition: int) -> None:
+        """Empty this copy."""
+        self._db_for_partition(partition).close()
+        del self._dbs[partition]
+        Rdict.destroy(str(self.partition_path(partition)))
 
     def _open_for_partition(self, partition: int) -> Any:
         try:
@@ -72,3 +114,7 @@ class BatchStore(rocksdb.Store):  # type: ignore[misc]
                 f"state of partition {partition} cannot be opened ({type(error).__name__}). Operator action: stop the "
                 f"worker, delete {self.partition_path(partition)}, start it; the state is restored from the changelog."
             ) from None
+
+
+def _stamp(digested: bytes) -> bytes:
+    return b"%d/%s" % (time.time_ns() // 1_000_000, digested)

@@ -94,6 +94,13 @@ class Fetch(Copy):
         )
 
 
+class List(Fetch):
+    """Lists, and never fetches."""
+
+    def fetch(self, partition, key, work):
+        pass
+
+
 def main() -> None:
     job, given = sys.argv[1], json.loads(sys.argv[2])
     prefix = given.pop("prefix")
@@ -109,7 +116,7 @@ def main() -> None:
             "state_dir": Path(given["state_dir"]),
         }
     )
-    run(create({"copy": Copy, "walk": Walk, "fetch": Fetch, "hang": Hang}[job](prefix), settings))
+    run(create({"copy": Copy, "walk": Walk, "fetch": Fetch, "list": List, "hang": Hang}[job](prefix), settings))
 
 
 if __name__ == "__main__":

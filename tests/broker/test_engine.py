@@ -1,82 +1,11 @@
 """The engine as a process of its own, on a real Kafka."""
 
 import asyncio
-import contextlib
-import json
 import signal
-import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-ROOT = Path(__file__).parents[2]
-BIG = {"max.message.bytes": str(42 * 2**20)}
-CHANGELOG = "small-state-changelog"
-
-
-class Stage:
-    """The topics of one small stage, and its workers."""
-
-    def __init__(self, kafka: str, prefix: str, folder: Path) -> None:
-        self.kafka, self.prefix, self.folder = kafka, prefix, folder
-        self.workers: list[asyncio.subprocess.Process] = []
-
-    async def work(self, job: str, name: str = "one", **changed: object) -> asyncio.subprocess.Process:
-        given = {
-            "prefix": self.prefix,
-            "bootstrap_servers": self.kafka,
-            "partitions": 2,
-            "state_dir": str(self.folder / name),
-        }
-        with (self.folder / f"{name}.log").open("ab") as log:
-            worker = await asyncio.create_subprocess_exec(
-                sys.executable,
-                str(ROOT / "tests/broker/engine_worker.py"),
-                job,
-                json.dumps(given | changed),
-                cwd=ROOT,
-                stdout=log,
-                stderr=log,
-            )
-        self.workers.append(worker)
-        return worker
-
-    async def send(self, *values: bytes, topic: str = "in", key: bytes = b"k", partition: int | None = 0) -> None:
-        async with AIOKafkaProducer(bootstrap_servers=self.kafka, max_request_size=42 * 2**20) as producer:
-            for value in values:
-                await producer.send_and_wait(self.prefix + topic, value, key=key, partition=partition)
-
-    async def read(self, topic: str, count: int, partitions: int = 2) -> list:
-        """Return the first `count` records of a topic, in order per partition."""
-        options = {"auto_offset_reset": "earliest", "enable_auto_commit": False}
-        async with AIOKafkaConsumer(bootstrap_servers=self.kafka, **options) as consumer:
-            consumer.assign([TopicPartition(self.prefix + topic, number) for number in range(partitions)])
-            records: list = []
-            async with asyncio.timeout(60):
-                while len(records) < count:
-                    for some in (await consumer.getmany(timeout_ms=200)).values():
-                        records += some
-            return records
-
-    def log(self, name: str = "one") -> str:
-        return (self.folder / f"{name}.log").read_text()
-
-    async def close(self) -> None:
-        for worker in self.workers:
-            with contextlib.suppress(ProcessLookupError):
-                worker.kill()
-            await worker.wait()
-
-
-@pytest.fixture
-async def stage(kafka, topics, topic_prefix, tmp_path) -> AsyncIterator[Stage]:
-    await topics("in", "other", "out", "quarantine", partitions=2, configs=BIG)
-    await topics(CHANGELOG, partitions=2, configs={**BIG, "cleanup.policy": "compact"})
-    made = Stage(kafka, topic_prefix, tmp_path)
-    yield made
-    await made.close()
+from tests.broker.small_stage import BIG, CHANGELOG
 
 
 async def test_several_sources_share_one_state_and_each_output_names_its_own(stage):

@@ -1,0 +1,40 @@
+"""What identifies a record: enough to tell it from another that stands at the same offset of a log."""
+
+import hashlib
+from typing import NamedTuple
+
+from streams.engine.job import Record
+
+_DIGEST_BYTES = 16
+
+
+class Mark(NamedTuple):
+    """The place of a record, its timestamp, and a hash of its key and value, as hexadecimal text."""
+
+    offset: int
+    timestamp: int
+    digest: bytes
+
+    def text(self) -> bytes:
+        """Return the mark as it is kept in a state."""
+        return b"%d/%d/%s" % self
+
+
+def mark(record: Record) -> Mark:
+    """Return the mark of a record."""
+    return Mark(record.offset, record.timestamp, digest(record.key, record.value))
+
+
+def parse(text: bytes) -> Mark:
+    """Return the mark that a text says."""
+    offset, timestamp, digested = text.split(b"/")
+    return Mark(int(offset), int(timestamp), digested)
+
+
+def digest(key: bytes | None, value: bytes | None) -> bytes:
+    """Return a hash of key and value that tells none from empty, and where the one ends and the other begins."""
+    made = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for part in (key, value):
+        made.update(b"-" if part is None else b"%d:" % len(part))
+        made.update(part or b"")
+    return made.hexdigest().encode()
