@@ -6,6 +6,7 @@ from functools import lru_cache
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 
+from ingress.asking import create_nothing
 from models.security import client_options
 from models.settings import IngressSettings
 
@@ -36,6 +37,7 @@ class Partitioner:
 
 def producer(settings: IngressSettings) -> AIOKafkaProducer:
     """Return an idempotent producer, not yet started: `acks=all`, and in order per partition whatever is retried."""
+    create_nothing()
     return AIOKafkaProducer(
         client_id="metriport-streams-ingress",
         acks="all",

@@ -59,7 +59,7 @@ async def _apply(settings: KafkaSettings) -> tuple[list[str], list[plan.Differen
             return [], plan.differences(topics, before)
         missing = plan.missing(topics, before)
         await kafka.create(admin, missing)
-        await kafka.wait_until_visible(admin, names, count=len(names) * settings.topic_partitions)
+        await kafka.wait_until_visible(admin, names)
         return [topic.name for topic in missing], plan.differences(topics, await kafka.read(admin, names))
 
 

@@ -55,19 +55,24 @@ async def create(admin: AIOKafkaAdminClient, topics: Iterable[Wanted]) -> None:
             raise Misconfigured(f"Kafka did not create {name}: {error.__name__}.")
 
 
-async def wait_until_visible(admin: AIOKafkaAdminClient, names: Sequence[str], *, count: int) -> None:
+async def wait_until_visible(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
     """Wait until every partition of every topic has a leader: what is created is not at once there for clients."""
     deadline = time.monotonic() + VISIBLE_TIMEOUT_S
-    while not await _all_led(admin, names, count):
+    while leaderless := await _leaderless(admin, names):
         if time.monotonic() > deadline:
-            raise Misconfigured(f"The topics were created but had no leaders within {VISIBLE_TIMEOUT_S:.0f} s.")
+            raise Misconfigured(
+                f"{len(leaderless)} topics have partitions without a leader, {leaderless[0]} among them, and had none "
+                f"within {VISIBLE_TIMEOUT_S:.0f} s: a broker is away."
+            )
         await asyncio.sleep(POLL_S)
 
 
-async def _all_led(admin: AIOKafkaAdminClient, names: Sequence[str], count: int) -> bool:
-    described = await _described(admin, names)
-    leaders = [partition["leader"] for topic in described for partition in topic["partitions"]]
-    return len(described) == len(names) and len(leaders) >= count and min(leaders, default=0) >= 0
+async def _leaderless(admin: AIOKafkaAdminClient, names: Sequence[str]) -> list[str]:
+    leaders = {
+        topic["topic"]: [partition["leader"] for partition in topic["partitions"]]
+        for topic in await _described(admin, names)
+    }
+    return [name for name in names if min(leaders.get(name, ()), default=-1) < 0]
 
 
 async def _described(admin: AIOKafkaAdminClient, names: Sequence[str]) -> list[dict[str, Any]]:

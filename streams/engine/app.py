@@ -11,6 +11,7 @@ from faust.stores import STORES
 
 from models import telemetry
 from streams.engine import odd_records
+from streams.engine.asking import create_nothing
 from streams.engine.engine import Engine
 from streams.engine.fatal import die
 from streams.engine.health import Health, Signs, health_of
@@ -98,6 +99,7 @@ def run(worker: Worker) -> None:
 
 
 def _app(settings: EngineSettings) -> Any:
+    create_nothing()
     STORES.aliases["batch"] = "streams.engine.store:BatchStore"
     servers = [f"kafka://{server}" for server in settings.bootstrap_servers.split(",")]
     return faust.App(

@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.engine.asking import create_nothing
 from streams.engine.job import Headers, Record
 from streams.engine.security import for_aiokafka
 from streams.engine.settings import EngineSettings
@@ -91,6 +92,7 @@ async def first_from(
 @asynccontextmanager
 async def log_reader(settings: EngineSettings) -> AsyncIterator[AIOKafkaConsumer]:
     """Open a consumer that belongs to no group and commits nothing."""
+    create_nothing()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap_servers,
         client_id=f"{settings.app_id}-reader",

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeEr
 from aiokafka.protocol.produce import ProduceRequest
 
 from streams.engine import quarantine
+from streams.engine.asking import create_nothing
 from streams.engine.budget import ByteBudget
 from streams.engine.fatal import Fatal
 from streams.engine.job import Output
@@ -65,6 +66,7 @@ class Producer:
         if self._producer is not None:
             return
         settings = self._settings
+        create_nothing()
         self._producer = AIOKafkaProducer(
             bootstrap_servers=settings.bootstrap_servers,
             client_id=settings.app_id,

@@ -62,6 +62,8 @@ RELIED_ON = (
     *(f"{STORE}.{name}" for name in ("_db_for_partition", "_try_open_db_for_partition", "persisted_offset")),
     *(f"{STORE}.{name}" for name in ("revoke_partitions", "assign_partitions", "partition_path")),
     "aiokafka.consumer.consumer:AIOKafkaConsumer.seek_to_committed",
+    *(f"aiokafka.protocol.metadata:MetadataRequest.{name}" for name in ("__init__", "build")),
+    "aiokafka.client:AIOKafkaClient._metadata_update",
     f"{FETCHER}:Fetcher.fetched_records",
     *(f"{FETCHER}:FetchResult.{name}" for name in ("getall", "check_assignment")),
     *(f"{FETCHER}:{name}" for name in ("PartitionRecords._unpack_records", "Fetcher._proc_fetch_request")),

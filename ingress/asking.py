@@ -1,0 +1,15 @@
+"""What our clients ask of Kafka makes nothing there.
+
+A request for the metadata of a topic that is missing creates it, with the broker's own partition count, unless the
+request says otherwise; brokers allow that by default, and aiokafka has no setting for it.
+https://kafka.apache.org/protocol.html#The_Messages_Metadata, `allow_auto_topic_creation`
+"""
+
+from aiokafka.protocol.metadata import MetadataRequest
+
+_TOPICS, _ALLOW_CREATION = None, False
+
+
+def create_nothing() -> None:
+    """Let every aiokafka client of this process ask without creating."""
+    MetadataRequest.__init__.__defaults__ = (_TOPICS, _ALLOW_CREATION)
