@@ -8,7 +8,8 @@ In a file that has short rows, a line that could also be a short one is not read
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, islice
 from typing import NamedTuple
 
 from models.records import RowStatus
@@ -16,6 +17,7 @@ from models.records import RowStatus
 TRAILER = ("metriportid", "status", "reason")
 ROW_BYTES_MAX = 64 * 2**10
 COLUMNS_MAX = 1000
+TRAILERS_MAX = 50  # ways to read the end of one line
 SPANS_MAX = 2500  # ways to begin and end a wrapped cell looked at in one line, so that no line takes for ever
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -51,6 +53,13 @@ class _Trailer(NamedTuple):
     start: int  # where the customer's cells end
 
 
+class _End(NamedTuple):
+    patient_id: str
+    status: RowStatus
+    start: int  # where the customer's cells end
+    reason_start: int
+
+
 class _Reading(NamedTuple):
     patient_id: str | None
     status: RowStatus
@@ -64,7 +73,18 @@ def header(line: bytes) -> tuple[str, ...]:
     own = cells[:-3]
     if not own or len(own) > COLUMNS_MAX or tuple(name.lower() for name in cells[-3:]) != TRAILER or '"' in str(own):
         raise NotAResult
-    return tuple(name if name not in own[:place] else f"{name} ({place + 1})" for place, name in enumerate(own))
+    return _distinct(own)
+
+
+def _distinct(own: Sequence[str]) -> tuple[str, ...]:
+    """Return the names; one that came before gets the number of its column, or the next that makes it a new name."""
+    taken, names = set(own), list[str]()
+    for place, name in enumerate(own, 1):
+        if name in own[: place - 1]:
+            name = next(other for number in count(place) if (other := f"{name} ({number})") not in taken)  # noqa: PLW2901
+            taken.add(name)
+        names.append(name)
+    return tuple(names)
 
 
 def is_ragged(names: tuple[str, ...], lines: Iterable[bytes]) -> bool:
@@ -103,17 +123,27 @@ def _readings(line: bytes) -> dict[int, "_Reading | None"]:
     return found
 
 
-def _trailers(text: str) -> Iterator[_Trailer]:
-    """Yield every way to read the last three cells, from the right."""
-    for comma in _reason_starts(text):
-        reason = _reason(text[comma + 1 :])
-        before = text[:comma].rsplit(",", 2)
-        if reason is None or len(before) != 3:  # noqa: PLR2004 - the customer's cells, the id, the status
-            continue
-        cells, patient_id, raw_status = before
-        status = _STATUSES.get(raw_status)
-        if status and (not patient_id or _ID.fullmatch(patient_id)) and (not reason or status == "failed"):
-            yield _Trailer(patient_id or None, status, reason or None, len(cells))
+def _trailers(text: str) -> list[_Trailer]:
+    """Return the ways to read the last three cells; none if there are too many to look at."""
+    ends = list(islice(_ends(text), TRAILERS_MAX + 1))
+    if len(ends) > TRAILERS_MAX:
+        return []
+    read = ((end, _reason(text[end.reason_start :])) for end in ends)
+    return [
+        _Trailer(end.patient_id or None, end.status, reason or None, end.start)
+        for end, reason in read
+        if reason is not None and (not reason or end.status == "failed")
+    ]
+
+
+def _ends(text: str) -> Iterator[_End]:
+    """Yield where an id or nothing, a known status and the beginning of a reason stand one behind the other."""
+    for third in _reason_starts(text):
+        second = text.rfind(",", 0, third)
+        first = text.rfind(",", 0, max(second, 0))
+        status, patient_id = _STATUSES.get(text[second + 1 : third]), text[first + 1 : max(second, 0)]
+        if first >= 0 and status and (not patient_id or _ID.fullmatch(patient_id)):
+            yield _End(patient_id, status, first, third + 1)
 
 
 def _reason_starts(text: str) -> list[int]:
@@ -122,7 +152,7 @@ def _reason_starts(text: str) -> list[int]:
     starts = [last] if last >= 0 else []
     if text.endswith('"'):
         starts += [match.start() for match in re.finditer(',"', text) if match.start() != last]
-    return starts[:SPANS_MAX]
+    return starts
 
 
 def _reason(cell: str) -> str | None:

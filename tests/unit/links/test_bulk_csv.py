@@ -101,6 +101,36 @@ def test_a_file_without_metriports_header_is_not_a_result(line):
         bulk_csv.header(line)
 
 
+@pytest.mark.parametrize(
+    ("own", "names"),
+    [
+        ("a,b", ("a", "b")),
+        ("a,a", ("a", "a (2)")),
+        ("a,a,a (2)", ("a", "a (3)", "a (2)")),
+        ("a (2),a,a", ("a (2)", "a", "a (3)")),
+        ("a,a,a (2),a (2)", ("a", "a (3)", "a (2)", "a (2) (4)")),
+        (",,", ("", " (2)", " (3)")),
+    ],
+)
+def test_columns_of_one_name_are_told_apart(own, names):
+    assert bulk_csv.header(f"{own},metriportId,status,reason".encode()) == names
+
+
+@given(st.lists(st.sampled_from(["a", "a (2)", "a (3)", "a (2) (3)", "b", ""]), min_size=1, max_size=9))
+def test_no_header_loses_a_cell(own):
+    names = bulk_csv.header(",".join([*own, "metriportId", "status", "reason"]).encode())
+
+    row = bulk_csv.read(names, b",".join([*(b"%d" % n for n in range(len(own))), b"", b"waiting", b""]), ragged=False)
+
+    assert list(row.columns.values()) == [str(number) for number in range(len(own))]
+
+
+def test_a_line_with_too_many_ways_to_read_its_end_is_not_read():
+    ends = ',,failed,"a' * bulk_csv.TRAILERS_MAX
+
+    assert bulk_csv.read(("a",), f'x{ends},,failed,"a,"'.encode(), ragged=False) is None
+
+
 CELLS = st.text(alphabet='",ab é', max_size=6)
 ROWS = st.tuples(
     st.lists(CELLS, min_size=3, max_size=3),
