@@ -192,11 +192,15 @@ class WorkerSettings(KafkaSettings):
     fetch_concurrency_per_host: int = Field(32, ge=1, le=1000)
     fetch_concurrency_per_patient: int = Field(8, ge=1, le=1000)
     fetch_connect_timeout_s: float = Field(5.0, gt=0, le=60)
+    fetch_answer_timeout_s: float = Field(
+        30.0, gt=0, le=600, description="From the beginning of an attempt to the end of the answer's headers."
+    )
     fetch_idle_timeout_s: float = Field(15.0, gt=0, le=300, description="The longest pause of a server.")
     fetch_total_timeout_s: float = Field(900.0, gt=0, le=86400, description="The longest that one attempt may take.")
     fetch_bytes_max_per_link: int = Field(2 * 2**30, ge=2**20)
     fetch_inflated_bytes_max: int = Field(4 * 2**30, ge=2**20, description="The largest that gzip may become.")
     fetch_waiting_bytes_max: int = Field(128 * 2**20, ge=2**20, description="Received and not yet stored, of all.")
+    bulk_rows_max: int = Field(1_000_000, ge=1, le=100_000_000, description="Of one bulk result; each is a record.")
     bundle_order_wait_s: float = Field(
         30.0,
         ge=0,

@@ -61,15 +61,12 @@ class Blobs:
             async for page in obstore.list(self._store, staging):
                 await obstore.delete_async(self._store, [entry["path"] for entry in page])
 
-    async def lines(self, key: str) -> AsyncIterator[list[bytes]]:
-        """Yield the lines of a text blob, without their ends, many at a time."""
+    async def chunks(self, key: str) -> AsyncIterator[bytes]:
+        """Yield what is in a blob, about a MiB at a time."""
         with _unavailable():
             response = await obstore.get_async(self._store, key)
-            rest = b""
             async for chunk in response.stream(min_chunk_size=MIB):
-                *lines, rest = (rest + bytes(chunk)).split(b"\n")
-                yield lines
-            yield [rest] if rest else []
+                yield bytes(chunk)
 
 
 class Writing:

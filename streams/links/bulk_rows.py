@@ -1,96 +1,184 @@
 """Publishing the rows of a bulk result, from our own copy: in steps that each say how far it is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 
 import stamina
 from msgspec import structs
 
-from streams.engine.job import Output
+from streams.engine.job import Output, Poison
 from streams.links import bulk_csv, events
 from streams.links.blobs import Blobs, StoreUnavailable
-from streams.links.link import Link, encode, state_key
-from streams.links.outputs import NOT_A_RESULT, UNREADABLE_ROW, Outputs
-from streams.links.settling import Settle
+from streams.links.lines import Lines
+from streams.links.link import Facts, Link, encode, moment, state_key
+from streams.links.outputs import Outputs
+from streams.links.parts import Parts
+from streams.links.settling import TOO_LARGE, UNPROCESSABLE, Settle, tell
 
 ROWS_MAX = 500  # per write
+RETRY_WAIT_S = 0.5  # at first, while the store is away
+NOT_A_RESULT = "wrong_content"
+NO_ROWS = "no_rows"
+TOO_MANY_ROWS = "too_many_rows"
+UNREADABLE_ROW = "unreadable_row"
+
+Numbered = tuple[int, Output]
 
 
 class BulkRows:
     """Publishes bulk results that are in the store."""
 
-    def __init__(self, settle: Settle, outputs: Outputs, blobs: Blobs) -> None:
+    def __init__(self, settle: Settle, outputs: Outputs, blobs: Blobs, parts: Parts, *, rows_max: int) -> None:
+        """`rows_max`: of one result."""
         self._settle = settle
         self._outputs = outputs
         self._blobs = blobs
+        self._parts = parts
+        self._rows_max = rows_max
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
 
     def put(self, partition: int, link: Link) -> None:
         """Publish the rows of `link`, whose result is `fetched`, from `rows_done` on."""
-        task = asyncio.create_task(self._publish(partition, link))
+        assert link.fetched is not None, "only what is in the store is published"
+        result = _Result(link, link.fetched, self._outputs, self._blobs, rows_max=self._rows_max)
+        task = self._parts.start(self._publish(partition, result))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(events.tell_broken)
 
     async def stop(self) -> None:
         """End after the step that is being written."""
         self._stopped = True
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _publish(self, partition: int, link: Link) -> None:
-        async for attempt in stamina.retry_context(on=StoreUnavailable, attempts=None, timeout=None):
+    async def _publish(self, partition: int, result: "_Result") -> None:
+        reason: str | None = None
+        async for attempt in stamina.retry_context(
+            on=_is_away, attempts=None, timeout=None, wait_initial=RETRY_WAIT_S, wait_jitter=RETRY_WAIT_S
+        ):
             with attempt:
-                if not self._stopped:
-                    link = await self._steps(partition, link)
+                if self._stopped:
+                    return
+                reason = await self._steps(partition, result)
+        if reason is None:
+            return
+        key, link = state_key(result.link), result.link
+        refused = [self._outputs.quarantined(link, b"", reason, place=0, blob=result.facts.blob)] if reason else []
+        if await self._settle(partition, refused, {key: None}):
+            tell(link.kind, "failed" if reason else "stored", reason)
 
-    async def _steps(self, partition: int, link: Link) -> Link:
-        async for outputs, done in self._chunks(link):
-            link = structs.replace(link, rows_done=done)
-            if self._stopped or not await self._settle(partition, outputs, {state_key(link): encode(link)}):
-                return link
-        await self._settle(partition, [], {state_key(link): None})
-        return link
+    async def _steps(self, partition: int, result: "_Result") -> str | None:
+        """Write all rows that are left; return what is wrong with the file, or None if it is not ours any more."""
+        try:
+            async with aclosing(result.steps()) as steps:
+                async for numbered, done in steps:
+                    if self._stopped or not await self._write(partition, result.link, numbered, done):
+                        return None
+                    result.link = done
+        except bulk_csv.NotAResult:
+            return NOT_A_RESULT
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one file must not stop the others
+            events.BROKEN(error=type(error).__name__)
+            return UNPROCESSABLE
+        return result.lacks
 
-    async def _chunks(self, link: Link) -> AsyncIterator[tuple[list[Output], int]]:
-        """Yield the outputs of the next rows, and the number of rows that are done with them."""
-        assert link.fetched is not None, "only what is in the store is published"
+    async def _write(self, partition: int, link: Link, numbered: Sequence[Numbered], done: Link) -> bool:
+        try:
+            return await self._settle(partition, [output for _, output in numbered], {state_key(done): encode(done)})
+        except Poison:
+            for number, output in numbered:
+                await self._write_alone(partition, link, number, output)
+            return await self._settle(partition, [], {state_key(done): encode(done)})
+
+    async def _write_alone(self, partition: int, link: Link, number: int, output: Output) -> None:
+        try:
+            await self._settle(partition, [output], {})
+        except Poison:
+            await self._settle(partition, [self._outputs.quarantined(link, b"", TOO_LARGE, place=number)], {})
+
+
+class _Result:
+    """One result, and how far its rows are published."""
+
+    def __init__(self, link: Link, facts: Facts, outputs: Outputs, blobs: Blobs, *, rows_max: int) -> None:
+        self.link = link
+        self.facts = facts
+        self.lacks = ""  # what is wrong with the file as a whole, although all of its rows were looked at
+        self._outputs = outputs
+        self._blobs = blobs
+        self._rows_max = rows_max
+
+    async def steps(self) -> AsyncGenerator[tuple[list[Numbered], Link]]:
+        """Yield the outputs of the next rows, and the link as it is listed once they are written.
+
+        Raises `bulk_csv.NotAResult`, and what reading the store raises.
+        """
         names: tuple[str, ...] | None = None
         ragged, number = False, 0
-        async for lines in self._blobs.lines(link.fetched.blob):
-            if names is None and lines:
-                try:
-                    names = bulk_csv.header(lines.pop(0))
-                except bulk_csv.NotAResult:
-                    yield [self._outputs.quarantined(link, b"", NOT_A_RESULT, place=0)], 0
-                    return
-                ragged = await self._is_ragged(link, names)
+        async for read in self._lines():
+            lines = read
+            if names is None:
+                names = bulk_csv.header(lines[0])
+                ragged = await self._is_ragged(names)
+                lines = lines[1:]
             for first in range(0, len(lines), ROWS_MAX):
                 chunk = lines[first : first + ROWS_MAX]
                 start, number = number + 1, number + len(chunk)
-                if number > link.rows_done and names is not None:
-                    numbered = [item for item in enumerate(chunk, start) if item[0] > link.rows_done]
-                    yield await asyncio.to_thread(list, self._rows(link, names, numbered, ragged=ragged)), number
+                if start > self._rows_max:
+                    self.lacks = TOO_MANY_ROWS
+                    return
+                if number > self.link.rows_done:
+                    left = [item for item in enumerate(chunk, start) if item[0] > self.link.rows_done]
+                    outputs = await asyncio.to_thread(self._outputs_of, names, left, ragged=ragged)
+                    yield outputs, structs.replace(self.link, rows_done=number)
+        if names is None:
+            raise bulk_csv.NotAResult
+        if not number:
+            self.lacks = NO_ROWS
 
-    async def _is_ragged(self, link: Link, names: tuple[str, ...]) -> bool:
-        assert link.fetched is not None, "only what is in the store is read"
-        begun = False
-        async for lines in self._blobs.lines(link.fetched.blob):
+    async def _lines(self) -> AsyncIterator[list[bytes]]:
+        """Yield the lines of the file, some at a time; cut in a thread, as a file may be all lines, or one."""
+        lines = Lines(bulk_csv.ROW_BYTES_MAX)
+        async for chunk in self._blobs.chunks(self.facts.blob):
+            if ended := await asyncio.to_thread(lines.feed, chunk):
+                yield ended
+        if rest := lines.end():
+            yield rest
+
+    async def _is_ragged(self, names: tuple[str, ...]) -> bool:
+        begun, seen = False, 0
+        async for lines in self._lines():
             rows = lines if begun else lines[1:]
-            begun = begun or bool(lines)
+            begun, seen = True, seen + len(lines)
             if await asyncio.to_thread(bulk_csv.is_ragged, names, rows):
                 return True
+            if seen > self._rows_max:
+                break
         return False
 
-    def _rows(
-        self, link: Link, names: tuple[str, ...], lines: list[tuple[int, bytes]], *, ragged: bool
-    ) -> Iterator[Output]:
-        at = datetime.fromtimestamp(link.timestamp_ms / 1000, UTC)
+    def _outputs_of(self, names: tuple[str, ...], lines: list[tuple[int, bytes]], *, ragged: bool) -> list[Numbered]:
+        at, unread, outputs = moment(self.link.timestamp_ms), 0, list[Numbered]()
         for number, line in lines:
             row = bulk_csv.read(names, line, ragged=ragged)
             if row is None:
-                events.ROWS_UNREAD()
-                yield self._outputs.quarantined(link, line, UNREADABLE_ROW, place=number)
+                unread += 1
+                blob = self.facts.blob if len(line) > bulk_csv.ROW_BYTES_MAX else None
+                outputs.append(
+                    (number, self._outputs.quarantined(self.link, line, UNREADABLE_ROW, place=number, blob=blob))
+                )
             else:
-                yield self._outputs.row(link, number, row, at)
+                outputs.append((number, self._outputs.row(self.link, number, row, at)))
+        if unread:
+            events.ROWS_UNREAD(unread)
+        return outputs
+
+
+def _is_away(error: Exception) -> bool:
+    """Tell whether to try again: nothing is lost as long as the file is there."""
+    away = isinstance(error, StoreUnavailable)
+    if away:
+        events.STORE_AWAY(error=str(error))
+    return away

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 # The documented life of a link, for links that do not say.
 LIFE_S: Mapping[str, int] = {
@@ -18,15 +18,21 @@ EXPIRES_S_MAX = 7 * 24 * 60 * 60  # AWS signs for a week at most
 EXPIRES_DIGITS_MAX = 6
 
 
-def deadline(url: str, *, kind: str, when: datetime) -> datetime:
-    """Return the moment `url` stops working; `when` is when the delivery of type `kind` was sent."""
-    return signed_until(url) or when.astimezone(UTC) + timedelta(seconds=LIFE_S.get(kind, LIFE_S_DEFAULT))
+def deadline(url: str, *, kind: str, when: datetime, received: datetime) -> datetime:
+    """Return the moment `url` stops working; `when` is when the delivery of type `kind` was sent, both in UTC.
+
+    Whatever the link says of itself, it is not later than a week after it was `received`: nobody signs for longer.
+    """
+    until = signed_until(url) or when + timedelta(seconds=LIFE_S.get(kind, LIFE_S_DEFAULT))
+    return min(until, received + timedelta(seconds=EXPIRES_S_MAX))
 
 
 def signed_until(url: str) -> datetime | None:
     """Return `X-Amz-Date` + `X-Amz-Expires`, or None where the link does not have both, well formed."""
     try:
-        query = {name.lower(): value for name, value in parse_qsl(urlsplit(url).query)}
+        # Not by `urlsplit`, which raises for odd hosts.
+        text = url.partition("#")[0].partition("?")[2]
+        query = {name.lower(): value for name, value in parse_qsl(text)}
         signed = datetime.strptime(query["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         return signed + timedelta(seconds=_expires_s(query["x-amz-expires"]))
     except (KeyError, ValueError, OverflowError):

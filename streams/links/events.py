@@ -1,7 +1,5 @@
 """What the links stage can tell. No event carries a link, an id or a file name."""
 
-import asyncio
-
 from models.telemetry import Event, counter, gauge, histogram
 
 _SECONDS_LEFT = (0.0, 5.0, 10.0, 30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 3600.0)
@@ -36,7 +34,15 @@ STORE_AWAY = Event(
 )
 OVERTAKEN = Event("bundle_overtaken", "warning", counter("bundles_overtaken", "Bundles that left before older ones."))
 BROKEN = Event(
-    "fetch_broken", "error", counter("fetch_broken", "Fetches ended by an error nobody foresaw."), fields=("error",)
+    "fetch_broken",
+    "error",
+    counter("fetch_broken", "Errors nobody foresaw, each met by one link or one file."),
+    fields=("error",),
+)
+ENTRY_UNREADABLE = Event(
+    "link_unreadable",
+    "error",
+    counter("links_unreadable", "Entries of the work list that could not be read, and went to quarantine."),
 )
 ROWS_UNREAD = Event(
     "bulk_rows_unread",
@@ -46,9 +52,3 @@ ROWS_UNREAD = Event(
 WAITING = gauge("fetches_waiting", "Links that wait for their turn.")
 RUNNING = gauge("fetches_running", "Links being fetched.")
 OLDEST_WAITING_S = gauge("fetches_oldest_waiting_seconds", "How long the longest waiting link has waited.")
-
-
-def tell_broken(task: "asyncio.Task[None]") -> None:
-    """Tell of a task that ended by an error nobody foresaw; its links stay listed."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        BROKEN(error=type(error).__name__)

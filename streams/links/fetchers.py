@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Protocol
 
 from streams.links import address, events
@@ -11,6 +13,7 @@ from streams.links.departures import Departure, Departures
 from streams.links.fetch import Progress
 from streams.links.limits import FetchLimits
 from streams.links.link import Link, Outcome
+from streams.links.parts import Parts
 from streams.links.schedule import Schedule, Ticket
 
 TICK_S = 0.1
@@ -29,6 +32,7 @@ class _Fetching:
     def __init__(self, partition: int, link: Link) -> None:
         self.partition = partition
         self.link = link
+        self.name = _name(partition, link)
         self.listed_s = time.monotonic()
         self.started_s = 0.0
         self.bytes = 0
@@ -50,14 +54,19 @@ class _Fetching:
 class Fetchers:
     """Fetches whatever was added until stopped. `finished` is called, with the partition, when a link may leave."""
 
-    def __init__(self, fetch: Fetch, limits: FetchLimits, *, finished: Callable[[int, Departure], None]) -> None:
+    def __init__(
+        self, fetch: Fetch, limits: FetchLimits, parts: Parts, *, finished: Callable[[int, Departure], None]
+    ) -> None:
         self._fetch = fetch
         self._limits = limits
+        self._parts = parts
         self._finished = finished
         self._schedule = Schedule(limits)
-        self._departures = Departures(order_wait_s=limits.order_wait_s)
+        self._departures: defaultdict[int, Departures] = defaultdict(
+            lambda: Departures(order_wait_s=limits.order_wait_s)
+        )
         self._links: dict[str, _Fetching] = {}  # in the order they were added
-        self._leaving: dict[str, _Fetching] = {}  # ended, not left yet
+        self._leaving: set[str] = set()  # ended, not left yet
         self._fast: dict[str, _Fetching] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -65,7 +74,7 @@ class Fetchers:
 
     def start(self) -> None:
         """Begin to fetch."""
-        self._loop = asyncio.create_task(self._run())
+        self._loop = self._parts.start(self._run())
 
     async def stop(self) -> None:
         """End at once. What was not finished is forgotten here; the work list still has it."""
@@ -76,16 +85,25 @@ class Fetchers:
         self._tell()
 
     def add(self, partition: int, links: Iterable[Link]) -> None:
-        """Take on links, in any order; one that was taken on before is left as it is."""
+        """Take on links, in any order; one that was taken on before is left as it is. Never raises."""
         for link in links:
-            if link.id in self._links or link.id in self._leaving:
-                continue
-            self._links[link.id] = _Fetching(partition, link)
-            self._departures.list(link)
-            host = _host(link)
-            self._schedule.add(Ticket(link.deadline.timestamp(), link.order, link.id, host, link.key))
-            events.LISTED(kind=link.kind)
+            try:
+                self._add(partition, link)
+            except Exception as error:  # noqa: BLE001 - one link must not stop the others, and must not be lost
+                events.BROKEN(error=type(error).__name__)
+                self._finished(partition, Departure(link, _unprocessable()))
         self._wake.set()
+
+    def _add(self, partition: int, link: Link) -> None:
+        name = _name(partition, link)
+        if name in self._links or name in self._leaving:
+            return
+        host = address.host(link.urls[0]) if link.urls else ""
+        ticket = Ticket(link.deadline.timestamp(), link.order, name, host, link.key)
+        self._links[name] = _Fetching(partition, link)
+        self._departures[partition].list(link)
+        self._schedule.add(ticket)
+        events.LISTED(kind=link.kind)
 
     async def _run(self) -> None:
         while True:
@@ -93,48 +111,47 @@ class Fetchers:
             self._move_aside()
             while ticket := self._schedule.next(time.time()):
                 self._begin(ticket.id)
-            for departure in self._departures.overdue(time.monotonic()):
-                events.OVERTAKEN()
-                self._leave(departure)
+            for partition, departures in self._departures.items():
+                for departure in departures.overdue(time.monotonic()):
+                    events.OVERTAKEN()
+                    self._leave(partition, departure)
             self._tell()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), TICK_S)
 
-    def _begin(self, id_: str) -> None:
-        fetching = self._links[id_]
+    def _begin(self, name: str) -> None:
+        fetching = self._links[name]
         fetching.started_s = time.monotonic()
-        self._fast[id_] = fetching
-        self._tasks[id_] = asyncio.create_task(self._work(fetching))
+        self._fast[name] = fetching
+        self._tasks[name] = self._parts.start(self._work(fetching))
 
     async def _work(self, fetching: _Fetching) -> None:
-        link = fetching.link
+        link, name, partition = fetching.link, fetching.name, fetching.partition
         events.STARTED(_left_s(link), kind=link.kind)
         try:
-            outcome = await self._fetch(link, partition=fetching.partition, progress=fetching)
+            outcome = await self._fetch(link, partition=partition, progress=fetching)
         except Exception as error:  # noqa: BLE001 - one link must not stop the others, and must not be lost
             events.BROKEN(error=type(error).__name__)
-            outcome = Outcome("failed", "unprocessable")
+            outcome = _unprocessable()
         events.ENDED(_left_s(link), kind=link.kind)
-        self._schedule.done(link.id)
-        self._fast.pop(link.id, None)
-        del self._tasks[link.id]
-        self._leaving[link.id] = self._links.pop(link.id)
-        for departure in self._departures.finish(link, outcome, time.monotonic()):
-            self._leave(departure)
+        self._schedule.done(name)
+        self._fast.pop(name, None)
+        del self._tasks[name]
+        del self._links[name]
+        self._leaving.add(name)
+        for departure in self._departures[partition].finish(link, outcome, time.monotonic()):
+            self._leave(partition, departure)
         self._wake.set()
 
-    def _leave(self, departure: Departure) -> None:
-        fetching = self._leaving.pop(departure.link.id)
-        reason = departure.outcome.reason or ""
-        tell = events.STORED if departure.outcome.outcome == "stored" else events.LOST
-        tell(kind=departure.link.kind, outcome=departure.outcome.outcome, reason=reason)
-        self._finished(fetching.partition, departure)
+    def _leave(self, partition: int, departure: Departure) -> None:
+        self._leaving.discard(_name(partition, departure.link))
+        self._finished(partition, departure)
 
     def _move_aside(self) -> None:
         now_s = time.monotonic()
-        for id_, fetching in list(self._fast.items()):
-            if fetching.is_slow(now_s, self._limits) and self._schedule.slow(id_):
-                del self._fast[id_]
+        for name, fetching in list(self._fast.items()):
+            if fetching.is_slow(now_s, self._limits) and self._schedule.slow(name):
+                del self._fast[name]
 
     def _tell(self) -> None:
         events.WAITING.set(self._schedule.waiting)
@@ -143,10 +160,14 @@ class Fetchers:
         events.OLDEST_WAITING_S.set(time.monotonic() - oldest if oldest is not None else 0.0)
 
 
+def _name(partition: int, link: Link) -> str:
+    """Return what tells this link from all others here: ids are unique in one partition only."""
+    return f"{partition}/{link.id}"
+
+
+def _unprocessable() -> Outcome:
+    return Outcome("failed", "unprocessable", at=datetime.now(UTC))
+
+
 def _left_s(link: Link) -> float:
     return link.deadline.timestamp() - time.time()
-
-
-def _host(link: Link) -> str:
-    url = address.parse(link.urls[0]) if link.urls else None
-    return url.authority if url else ""

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import structs
 
 from models import headers
@@ -23,6 +24,7 @@ from streams.links.fetchers import Fetchers
 from streams.links.limits import FetchLimits
 from streams.links.link import STATE_PREFIX, Link, state_key
 from streams.links.outputs import Outputs
+from streams.links.parts import Parts
 from streams.links.settling import Settling
 from streams.links.worklist import Source
 
@@ -40,11 +42,14 @@ Open = Callable[[AsyncExitStack], Awaitable[tuple[Fetcher, Blobs]]]
 class LinksJob:
     """Lists links, and fetches what is listed while its partitions are ours."""
 
-    def __init__(self, prefix: str, limits: FetchLimits, open_: Open) -> None:
-        """`open_` opens the client and the store when the first partitions come, in the running loop."""
+    def __init__(
+        self, prefix: str, limits: FetchLimits, open_: Open, *, end: Callable[[BaseException], object]
+    ) -> None:
+        """`open_` opens the client and the store when partitions come, in the running loop; `end` ends the process."""
         self._prefix = prefix
         self._limits = limits
         self._open = open_
+        self._parts = Parts(end)
         self._records = Outputs(prefix)
         self._engine: Engine | None = None
         self._term: _Term | None = None
@@ -80,7 +85,7 @@ class LinksJob:
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Go on with what is listed."""
         assert self._engine is not None, "the engine is bound first"
-        self._term = term = _Term(self._engine, self._records, self._limits)
+        self._term = term = _Term(self._engine, self._records, self._limits, self._parts)
         await term.begin(partitions, self._open)
 
     async def revoked(self) -> None:
@@ -98,19 +103,20 @@ class LinksJob:
 class _Term:
     """Everything that runs from one assignment to its end."""
 
-    def __init__(self, engine: Engine, records: Outputs, limits: FetchLimits) -> None:
+    def __init__(self, engine: Engine, records: Outputs, limits: FetchLimits, parts: Parts) -> None:
         self._engine = engine
         self._records = records
         self._limits = limits
         self._stack = AsyncExitStack()
-        self._settling = Settling(engine.settle, records)
+        self._parts = parts
+        self._settling = Settling(engine.settle, records, parts)
         self._rows: BulkRows | None = None
         self._fetchers: Fetchers | None = None
 
     async def begin(self, partitions: frozenset[int], open_: Open) -> None:
         fetcher, blobs = await open_(self._stack)
-        self._rows = BulkRows(self._engine.settle, self._records, blobs)
-        self._fetchers = Fetchers(fetcher.fetch, self._limits, finished=self._finished)
+        self._rows = BulkRows(self._engine.settle, self._records, blobs, self._parts, rows_max=self._limits.rows_max)
+        self._fetchers = Fetchers(fetcher.fetch, self._limits, self._parts, finished=self._finished)
         await asyncio.gather(*(blobs.sweep(partition) for partition in partitions))
         for partition in sorted(partitions):
             self.take_on(partition, dict(self._engine.scan(partition, STATE_PREFIX)))
@@ -127,11 +133,20 @@ class _Term:
     def take_on(self, partition: int, listed: Mapping[bytes, bytes | None]) -> None:
         assert self._fetchers is not None, "a term begins before it takes on links"
         assert self._rows is not None, "a term begins before it takes on links"
-        links = [link_codec.decode(value) for key, value in listed.items() if key.startswith(STATE_PREFIX) and value]
-        for link in links:
+        links = list[Link]()
+        for key, value in listed.items():
+            if not (key.startswith(STATE_PREFIX) and value):
+                continue
+            try:
+                link = link_codec.decode(value)
+            except msgspec.MsgspecError:
+                self._settling.refuse(partition, key, value)
+                continue
             if link.fetched:
                 self._rows.put(partition, link)
-        self._fetchers.add(partition, [link for link in links if not link.fetched])
+            else:
+                links.append(link)
+        self._fetchers.add(partition, links)
 
     def _finished(self, partition: int, departure: Departure) -> None:
         link, outcome = departure

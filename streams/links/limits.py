@@ -25,7 +25,10 @@ class FetchLimits:
     slow_concurrency: int = 512
     slow_concurrency_per_host: int = 384
 
-    connect_timeout_s: float = 5.0
+    connect_timeout_s: float = 5.0  # to one address; to look up a name and try all its addresses, three times that
+    answer_timeout_s: float = (
+        30.0  # from the beginning to the end of the answer's headers, and again for an error's body
+    )
     idle_timeout_s: float = 15.0
     total_timeout_s: float = 900.0
     rate_after_s: float = 30.0
@@ -42,6 +45,9 @@ class FetchLimits:
     attempts_max: int = 4
     retry_wait_s: float = 0.5
     retry_wait_s_max: float = 15.0
+
+    # Of one bulk result; each becomes a record.
+    rows_max: int = 1_000_000
 
     # How long a finished bundle waits for an older one of the same patient that is still being fetched.
     order_wait_s: float = 30.0

@@ -1,7 +1,7 @@
 """One link to fetch, and what came of it: the words between the work list, the fetchers and the records."""
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -10,6 +10,8 @@ from streams.links.content import Kind
 
 STATE_PREFIX = b"l/"
 _ID_BYTES_MAX = 512
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIMESTAMP_MS_MAX = 200_000_000_000_000  # in the year 8307
 
 Reason = Literal[
     "no_link",
@@ -89,6 +91,11 @@ class Outcome(NamedTuple):
     reason: Reason | None = None
     facts: Facts | None = None
     at: datetime | None = None
+
+
+def moment(timestamp_ms: int) -> datetime:
+    """Return a time of Kafka's in UTC; one that no calendar has becomes the nearest that leaves room for a deadline."""
+    return _EPOCH + timedelta(milliseconds=min(max(timestamp_ms, 0), _TIMESTAMP_MS_MAX))
 
 
 def encode(link: Link) -> bytes:

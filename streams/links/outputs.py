@@ -1,5 +1,6 @@
 """The records of the links stage, with their headers. Pure."""
 
+import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -9,10 +10,11 @@ from streams.engine.job import Output
 from streams.links import outcome
 from streams.links.bulk_csv import Row
 from streams.links.departures import Departure
-from streams.links.link import Link
+from streams.links.link import Link, moment
 
-UNREADABLE_ROW = "unreadable_row"
-NOT_A_RESULT = "wrong_content"
+BLOB = "x-blob"
+HEADER_BYTES_MAX = 1024  # in quarantine, which always fits
+KEY_BYTES_MAX = 32 * 1024
 _CE_SOURCE = "metriport-streams/links"
 
 
@@ -46,10 +48,14 @@ class Outputs:
         value = outcome.row_record(link, number, fields)
         return Output(self._prefix + topics.BULK_PATIENTS, link.key.encode(), value, event)
 
-    def quarantined(self, link: Link, value: bytes, reason: str, *, place: int) -> Output:
-        """Return the quarantine record of a link, or of one row of what it led to."""
+    def quarantined(self, link: Link, value: bytes, reason: str, *, place: int, blob: str | None = None) -> Output:
+        """Return the quarantine record of a link, or of one row of what it led to; nothing but `value` makes it large.
+
+        `blob`: where all the bytes are, if `value` is not all of them.
+        """
         topic, partition, offset = link.source.rsplit("/", 2)
         event = _headers(link, "quarantine", f"{link.id}/quarantine/{place}", place, None)
+        key = link.key.encode()
         facts = [
             (quarantine.REASON, reason.encode()),
             (quarantine.TOPIC, topic.encode()),
@@ -58,12 +64,32 @@ class Outputs:
             (quarantine.TIMESTAMP, b"%d" % link.timestamp_ms),
             (quarantine.ATTEMPT, b"1"),
         ]
-        return Output(self.quarantine, link.key.encode(), value, [*event, *facts])
+        if blob:
+            facts.append((BLOB, blob.encode()))
+        return Output(self.quarantine, key if len(key) <= KEY_BYTES_MAX else None, value, [*map(_cut, event), *facts])
+
+    def unreadable(self, key: bytes, value: bytes) -> Output:
+        """Return the quarantine record of an entry of the table that cannot be read."""
+        event = headers.cloud_event(
+            ce_id=f"{hashlib.sha256(key + value).hexdigest()}/quarantine",
+            source=_CE_SOURCE,
+            kind="quarantine",
+            time=headers.timestamp(moment(0)),
+        )
+        return Output(self.quarantine, None, value, [*event, (quarantine.REASON, quarantine.UNREADABLE.encode())])
+
+
+def _cut(header: headers.Header) -> headers.Header:
+    """Return a header of bounded size; an id stays one, by its hash."""
+    name, value = header
+    if len(value) <= HEADER_BYTES_MAX:
+        return header
+    return name, hashlib.sha256(value).hexdigest().encode() if name == headers.CE_ID else value[:HEADER_BYTES_MAX]
 
 
 def _headers(link: Link, kind: str, ce_id: str, index: int, at: datetime | None) -> headers.Headers:
-    moment = at or datetime.fromtimestamp(link.timestamp_ms / 1000, UTC)
-    event = headers.cloud_event(ce_id=ce_id, source=_CE_SOURCE, kind=kind, time=headers.timestamp(moment))
+    time = headers.timestamp(at or moment(link.timestamp_ms))
+    event = headers.cloud_event(ce_id=ce_id, source=_CE_SOURCE, kind=kind, time=time)
     event.append((headers.SOURCE, f"{link.source}/{index}".encode()))
     for name, field in ((headers.MESSAGE_ID, "messageId"), (headers.RECEIVED_AT, "receivedAt")):
         if link.record.get(field):

@@ -51,6 +51,10 @@ class _Queue:
     def pop(self) -> Ticket:
         return heappop(self._alive or self._late)
 
+    @property
+    def empty(self) -> bool:
+        return not (self._alive or self._late)
+
 
 class Schedule:
     """The tickets that wait and those that run."""
@@ -129,7 +133,12 @@ class Schedule:
             if self._hosts["fast", host] < self._limits.concurrency_per_host and (first := queue.first(now_s))
         )
         _, queue = min(firsts, key=itemgetter(0), default=(None, None))
-        return queue.pop() if queue else None
+        if queue is None:
+            return None
+        ticket = queue.pop()
+        if queue.empty:
+            del self._queues[ticket.host]
+        return ticket
 
     def _start(self, ticket: Ticket) -> None:
         del self._waiting[ticket.id]
@@ -146,6 +155,8 @@ class Schedule:
         ticket, lane = running
         self._lanes[lane] -= 1
         self._hosts[lane, ticket.host] -= 1
+        if not self._hosts[lane, ticket.host]:
+            del self._hosts[lane, ticket.host]
         if lane == "fast":
             self._patients[ticket.patient] -= 1
             if not self._patients[ticket.patient]:

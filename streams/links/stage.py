@@ -7,6 +7,7 @@ is a record too, with its reason; bytes that came and are not what they should b
 """
 
 from contextlib import AsyncExitStack
+from functools import partial
 
 import stamina.instrumentation
 
@@ -14,6 +15,7 @@ from models.settings import WorkerSettings
 from streams.blob_store import open_store
 from streams.configuration import engine_settings
 from streams.engine.app import Worker, create
+from streams.engine.fatal import die
 from streams.links.address import AddressRules
 from streams.links.blobs import Blobs
 from streams.links.client import Client
@@ -35,7 +37,7 @@ def worker(settings: WorkerSettings) -> Worker:
         blobs = Blobs(open_store(settings.blob_store_url), staging=f"staging/{settings.topic_prefix}links")
         return Fetcher(client, blobs, limits), blobs
 
-    job = LinksJob(settings.topic_prefix, limits, open_)
+    job = LinksJob(settings.topic_prefix, limits, open_, end=partial(die, stage="links"))
     # One delivery may list thousands of links, and its changes are one record batch.
     return create(job, engine_settings("links", TOPICS, settings, batch_records_max=50))
 
@@ -53,4 +55,6 @@ def fetch_limits(settings: WorkerSettings) -> FetchLimits:
         inflated_bytes_max=settings.fetch_inflated_bytes_max,
         waiting_bytes_max=settings.fetch_waiting_bytes_max,
         order_wait_s=settings.bundle_order_wait_s,
+        answer_timeout_s=settings.fetch_answer_timeout_s,
+        rows_max=settings.bulk_rows_max,
     )

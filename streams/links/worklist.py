@@ -1,17 +1,18 @@
 """What a delivery asks to be fetched. Pure: one normalized record in, its links out."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
 from models import records, topics
-from streams.links import content
+from streams.links import address, content
 from streams.links.deadline import deadline
-from streams.links.link import Link, Settled
+from streams.links.link import Link, Settled, moment
 
 GZIP = "application/gzip"
+FAR_OFF = timedelta(days=366)  # what a sender's clock says of its own deliveries, or nothing
 FORMATS = {"application/json": "json", GZIP: "json", "application/pdf": "pdf", "text/html": "html"}
 
 
@@ -48,11 +49,8 @@ def links(kind: str, value: bytes, source: Source) -> list[Link]:
         raise UnknownShape from None
     common = {name: field for name, field in delivery.model_dump(by_alias=True).items() if name in _COMMON_ALIASES}
     key = delivery.request_id if kind == topics.BULK_PATIENT_CREATE else delivery.patient_id
-    sent = (
-        _moment(delivery.when)
-        or _moment(delivery.received_at)
-        or datetime.fromtimestamp(source.timestamp_ms / 1000, UTC)
-    )
+    received = moment(source.timestamp_ms)
+    sent = _moment(delivery.when, near=received) or _moment(delivery.received_at, near=received) or received
     return [
         Link(
             id=f"{source.ce_id}/{found.kind}/{index}",
@@ -63,13 +61,19 @@ def links(kind: str, value: bytes, source: Source) -> list[Link]:
             index=index,
             order=source.order,
             timestamp_ms=source.timestamp_ms,
-            deadline=deadline(found.urls[0] if found.urls else "", kind=kind, when=sent),
+            deadline=deadline(found.urls[0] if found.urls else "", kind=kind, when=sent, received=received),
             expects=found.expects,
             record=common | found.record,
             settled=found.settled,
         )
-        for index, found in enumerate(find(delivery))
+        for index, found in enumerate(map(_readable, find(delivery)))
     ]
+
+
+def _readable(found: _Found) -> _Found:
+    """Leave out what cannot be read as a link: it needs no fetching, and no place in the table."""
+    urls = tuple(url for url in found.urls if address.parse(url))
+    return found._replace(urls=urls, settled=found.settled if urls or not found.urls else Settled("failed", "bad_link"))
 
 
 def _documents(delivery: records.DocumentBulkDownloadUrls) -> Iterator[_Found]:
@@ -143,12 +147,14 @@ def _objects(value: object) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _moment(text: str | None) -> datetime | None:
+def _moment(text: str | None, *, near: datetime) -> datetime | None:
+    """Return the moment that `text` says, in UTC, unless it is none or far from the time `near` it."""
     try:
-        moment = datetime.fromisoformat(text or "")
-    except ValueError:
+        said = datetime.fromisoformat(text or "")
+        said = said.astimezone(UTC) if said.tzinfo else said.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return said if abs(said - near) < FAR_OFF else None
 
 
 _COMMON_ALIASES = frozenset(field.alias or name for name, field in records.Common.model_fields.items())

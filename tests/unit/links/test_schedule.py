@@ -35,6 +35,15 @@ def test_the_link_that_dies_first_goes_first():
     assert started(schedule) == ["a", "b", "c"]
 
 
+def test_hosts_that_are_done_take_no_memory():
+    schedule = scheduled(*(ticket(f"t{number}", host=f"h{number}") for number in range(50)))
+    while names := started(schedule):
+        for name in names:
+            schedule.done(name)
+
+    assert (len(schedule._queues), len(schedule._hosts), len(schedule._patients)) == (0, 0, 0)
+
+
 def test_a_dead_link_goes_after_those_that_live():
     schedule = scheduled(ticket("dead", 10), ticket("alive", 100))
 

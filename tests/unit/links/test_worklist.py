@@ -9,7 +9,9 @@ from models import samples
 from streams.deliveries.normalize import normalize
 from streams.links import link as codec
 from streams.links import outcome, worklist
+from streams.links.departures import Departure
 from streams.links.link import Facts, Outcome
+from streams.links.outputs import Outputs
 from streams.links.worklist import Source
 
 SOURCE = Source("metriport.x/3/17", "m-1/0", 42, 1_761_825_600_000)
@@ -164,6 +166,60 @@ def test_a_link_without_a_readable_time_lives_from_when_it_was_received():
     (link,) = listed(delivery)
 
     assert link.deadline == datetime(2025, 10, 30, 12, 10, 1, tzinfo=UTC)
+
+
+TIMES = [
+    *("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59Z"),
+    *("9999-12-31", "0001-01-01", "", "\x00", "2025-10-30T12:00:00+99:99", "\uff11\uff19\uff19\uff19-01-01"),
+]
+
+
+@pytest.mark.parametrize("timestamp_ms", [-1, 0, 1_761_825_600_000, 2**63 - 1, -(2**63)])
+@pytest.mark.parametrize("when", TIMES)
+@pytest.mark.parametrize("signed", ["", "X-Amz-Date=00010101T000000Z&X-Amz-Expires=1", "X-Amz-Date=99991231T235959Z"])
+def test_no_time_keeps_a_link_from_its_record(when, timestamp_ms, signed):
+    delivery = samples.load("patient.admit")
+    delivery["meta"]["when"] = when
+    delivery["payload"]["url"] = f"https://b.s3.amazonaws.com/k?{signed}"
+    normalized = normalize(delivery, index=0, received_at=when)
+
+    (link,) = worklist.links(normalized.topic, normalized.value, SOURCE._replace(timestamp_ms=timestamp_ms))
+
+    assert codec.decode(codec.encode(link)) == link
+    (output,) = Outputs("metriport.").ended(Departure(link, STORED._replace(at=None)))
+    assert json.loads(output.value)["outcome"] == "stored"
+
+
+@pytest.mark.parametrize("url", ["https://s3.amazonaws.com:99999/x", "https://[é:1]c:8@/x", "x" * 100_000, "\x00"])
+def test_what_cannot_be_read_as_a_link_is_settled_as_it_is_listed(url):
+    delivery = samples.load("medical.document-bulk-download-urls")
+    document = delivery["patients"][0]["documents"][0]
+    delivery["patients"][0]["documents"] = [document | {"url": url}, document]
+
+    odd, neighbour = listed(delivery)
+
+    assert (odd.settled.outcome, odd.settled.reason, odd.urls) == ("failed", "bad_link", ())
+    assert neighbour.settled is None
+    assert json.loads(outcome.record(odd, Outcome("failed", "bad_link", at=AT)))["documentId"] == document["id"]
+
+
+def test_of_two_links_to_a_bundle_the_one_that_can_be_read_is_enough():
+    delivery = samples.load("medical.consolidated-data")
+    content = delivery["patients"][0]["bundle"]["entry"][0]["resource"]["content"]
+    content[0]["attachment"]["url"] = "https://s3.amazonaws.com:99999/x"
+
+    (link,) = listed(delivery)
+
+    assert (len(link.urls), link.settled) == (1, None)
+
+
+def test_numbers_beyond_64_bits_pass_through_the_table():
+    delivery = samples.load("patient.admit")
+    delivery["meta"]["data"] = {"large": 2**70, "small": -(2**70), "float": 1e300}
+
+    (link,) = listed(delivery)
+
+    assert record(codec.decode(codec.encode(link)), STORED)["metadata"] == delivery["meta"]["data"]
 
 
 def test_what_is_no_normalized_record_is_refused():

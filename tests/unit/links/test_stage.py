@@ -1,0 +1,177 @@
+"""What one listed link does ends in its own outcome or in quarantine, and its neighbours come out."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from streams.links import link as codec
+from streams.links.address import AddressRules
+from streams.links.client import Client
+from streams.links.fetch import Fetcher
+from streams.links.fetchers import Fetchers
+from streams.links.limits import FetchLimits
+from streams.links.link import Outcome
+from streams.links.outputs import HEADER_BYTES_MAX
+from streams.links.schedule import Schedule
+from tests.unit.links.stage import FACTS, STORED, documents, running
+from tests.unit.links.test_address import PIECES
+
+GOOD = "https://b.s3.amazonaws.com/k"
+
+
+def outcomes(stage):
+    return {value["documentId"]: (value["outcome"], value["reason"]) for value in stage.found("documents")}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(PIECES, min_size=1, max_size=8).map(lambda parts: "https://" + "".join(parts)), max_size=5))
+async def test_whatever_a_delivery_lists_as_links_has_one_record_each(urls):
+    urls = [url.encode("utf-8", "replace").decode() for url in urls]
+    async with running() as stage:
+        stage.process.feed([documents(*urls, GOOD)])
+        await stage.settled()
+
+        assert stage.fatal() == []
+        assert len(stage.found("documents")) == len(urls) + 1
+        assert outcomes(stage)[f"d-{len(urls)}"] == ("stored", None)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://s3.amazonaws.com:99999/x", "https://[é:1]c:8@/x", "https://xn--.amazonaws.com/", "", "x" * 50_000]
+)
+async def test_a_link_that_cannot_be_read_and_was_listed_by_an_older_version_is_a_bad_link(url):
+    limits = FetchLimits()
+    fetcher = Fetcher(Client(AddressRules(("amazonaws.com",)), limits), None, limits)
+    old = codec.Link(
+        id="old/0/document/0",
+        kind="document",
+        urls=(url,),
+        key="p-1",
+        source="metriport.x/0/7",
+        index=0,
+        order=7,
+        deadline=codec.moment(0),
+        expects="unknown",
+        record={"messageId": "old", "type": "x", "documentId": "old"},
+    )
+    entry = codec.state_key(old), codec.encode(old)
+
+    async with running(lambda link: fetcher.fetch(link, partition=0, progress=None), listed=[entry]) as stage:
+        stage.process.feed([documents(GOOD.replace("https", "http"))])
+        await stage.settled()
+
+        assert stage.fatal() == []
+        assert outcomes(stage) == {"old": ("failed", "bad_link"), "d-0": ("failed", "address_refused")}
+
+
+async def test_an_entry_of_the_table_that_cannot_be_read_is_set_aside_and_its_neighbours_are_fetched():
+    async with running(listed=[(b"l/odd", b'{"id": 5}'), (b"l/none", b"\xff")]) as stage:
+        stage.process.feed([documents(GOOD)])
+        await stage.settled()
+
+        assert stage.fatal() == []
+        assert sorted(stage.kafka.values(stage.job.quarantine)) == [b'{"id": 5}', b"\xff"]
+        assert outcomes(stage) == {"d-0": ("stored", None)}
+
+
+def raising(_link):
+    raise RuntimeError("nobody foresaw this")
+
+
+ODD_FACTS = {
+    "surrogate": FACTS._replace(etag="\udcff"),
+    "no-text": FACTS._replace(etag=b"\xff"),
+    "no-number": FACTS._replace(bytes="many"),
+}
+
+
+@pytest.mark.parametrize("facts", ODD_FACTS.values(), ids=ODD_FACTS.keys())
+async def test_a_record_that_cannot_be_made_goes_to_quarantine_and_its_neighbours_are_written(facts):
+    def fetch(link):
+        return STORED._replace(facts=facts) if link.index == 1 else STORED
+
+    async with running(fetch) as stage:
+        stage.process.feed([documents(GOOD, GOOD, GOOD)])
+        await stage.settled()
+
+        assert stage.fatal() == []
+        assert outcomes(stage) == {"d-0": ("stored", None), "d-2": ("stored", None)}
+        assert stage.reasons() == ["unprocessable"]
+
+
+async def test_a_fetch_that_breaks_is_a_failed_link():
+    async with running(lambda link: raising(link) if link.index == 1 else STORED) as stage:
+        stage.process.feed([documents(GOOD, GOOD)])
+        await stage.settled()
+
+        assert stage.fatal() == []
+        assert outcomes(stage) == {"d-0": ("stored", None), "d-1": ("failed", "unprocessable")}
+
+
+async def test_a_link_that_cannot_be_lined_up_is_a_failed_link(monkeypatch):
+    monkeypatch.setattr(Schedule, "add", lambda *_: raising(None))
+    async with running() as stage:
+        stage.process.feed([documents(GOOD)])
+        await stage.settled()
+
+        assert stage.fatal() == []
+        assert outcomes(stage) == {"d-0": ("failed", "unprocessable")}
+
+
+async def test_a_record_that_is_too_large_is_told_in_quarantine_whatever_made_it_so():
+    async with running() as stage:
+        stage.process.feed([documents(GOOD, message="m" * 40_000), documents(GOOD, offset=1)])
+        await stage.settled()
+
+        assert stage.fatal() == []
+        assert stage.reasons() == ["too_large"]
+        (row,) = stage.kafka.logs[stage.job.quarantine, 0]
+        assert all(len(value) <= HEADER_BYTES_MAX for _, value in row.headers)
+        assert outcomes(stage) == {"d-0": ("stored", None)}
+
+
+async def test_links_of_one_id_in_two_partitions_both_come_out():
+    async with running(partitions=(0, 1)) as stage:
+        stage.process.feed([documents(GOOD)])
+        stage.process.feed([documents(GOOD, partition=1)])
+        await stage.settled()
+
+        assert [len(stage.kafka.values("metriport.documents", number)) for number in (0, 1)] == [1, 1]
+
+
+async def test_nothing_leaves_the_list_or_is_told_before_it_is_written(monkeypatch):
+    told = []
+    monkeypatch.setattr("streams.links.settling.tell", lambda *facts: told.append(facts))
+    async with running() as stage:
+        monkeypatch.setattr(stage.kafka, "gate", None)
+        stage.process.feed([documents(GOOD)])
+        await stage.settled()
+        assert told == [("document", "stored", "")]
+
+        stage.kafka.effects_left = 2  # the next links are listed, and their record is not written any more
+        stage.process.feed([documents(GOOD, offset=1, message="m-2")])
+        await stage.settled()
+
+        assert stage.process.ended
+        assert told == [("document", "stored", "")]
+        assert len(stage.listed()) == 1
+
+
+@pytest.mark.parametrize(
+    "part", [(Fetchers, "_move_aside"), (Fetchers, "_leave"), (Schedule, "next"), (Schedule, "done")], ids=str
+)
+async def test_a_part_that_dies_ends_the_stage(monkeypatch, part):
+    monkeypatch.setattr(*part, lambda *_: raising(None))
+    async with running() as stage:
+        stage.process.feed([documents(GOOD)])
+        await stage.settled()
+
+        assert [type(error) for error in stage.died] == [RuntimeError]
+
+
+async def test_a_failure_that_is_no_fault_of_the_table_is_told_as_it_is():
+    async with running(lambda _link: Outcome("failed", "bad_link")) as stage:
+        stage.process.feed([documents(GOOD)])
+        await stage.settled()
+
+        assert outcomes(stage) == {"d-0": ("failed", "bad_link")}
