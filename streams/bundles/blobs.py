@@ -4,16 +4,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import ObjectStore
 
 from streams.bundles.bundle_file import BundleFile
+from streams.bundles.progress import Progress
 from streams.engine.job import Poison, Unavailable
 
-_PIECE_BYTES = 4 * 2**20
+_PIECE_BYTES = 2**18  # each piece that comes is progress, from a slow store too
+_REQUEST_BYTES = 2**25  # a request may take minutes, and the largest bundle many requests
+_KEY_BYTES_MAX = 1024  # of S3; no key of ours comes near it
+_NAME_BYTES_MAX = 255  # of a file
 
 
 class Blobs:
@@ -25,27 +28,40 @@ class Blobs:
         self._directory = directory
 
     @contextmanager
-    def on_disk(self, key: str, unwanted: Event) -> Iterator[BundleFile]:
+    def on_disk(self, key: str, progress: Progress) -> Iterator[BundleFile]:
         """Yield the bytes of `key` in a file without a name: however this process ends, nothing is left on the disk.
 
-        Raise `Poison` if there is no such blob or it is too large, `Unavailable` if the store cannot be read. Once it
-        is `unwanted`, reading ends with `Unwanted`.
+        Raise `Poison` if there is no such blob or it is too large, `Unavailable` if the store cannot be read,
+        `Unwanted` once `progress` is given up.
         """
         with tempfile.TemporaryFile(dir=self._directory) as file:
-            opened = BundleFile(file.fileno(), unwanted)
             for piece in self._pieces(key):
                 file.write(piece)
-                opened.check()
+                progress.moved()
             file.flush()
-            yield opened
+            yield BundleFile(file.fileno(), progress)
 
     def _pieces(self, key: str) -> Iterator[bytes]:
+        if not _could_be_ours(key):
+            raise Poison("no_blob")
         try:
             found = obstore.get(self._store, key)
-            if found.meta["size"] > self._bytes_max:
+            size = found.meta["size"]
+            if size > self._bytes_max:
                 raise Poison("too_large")
-            yield from found.stream(min_chunk_size=_PIECE_BYTES)
-        except (NotFoundError, FileNotFoundError):
+            if size <= _REQUEST_BYTES:
+                yield from found.stream(min_chunk_size=_PIECE_BYTES)
+                return
+            for start in range(0, size, _REQUEST_BYTES):
+                part = obstore.get(self._store, key, options={"range": (start, min(size, start + _REQUEST_BYTES))})
+                yield from part.stream(min_chunk_size=_PIECE_BYTES)
+        except (NotFoundError, FileNotFoundError, ValueError):
             raise Poison("no_blob") from None
         except BaseError as error:
             raise Unavailable(f"the blob store cannot be read: {type(error).__name__}") from None
+
+
+def _could_be_ours(key: str) -> bool:
+    """Whether a store could hold this key at all; asked for any other, some say that they cannot be read."""
+    parts = key.encode().split(b"/")
+    return len(key.encode()) <= _KEY_BYTES_MAX and all(0 < len(part) <= _NAME_BYTES_MAX for part in parts)

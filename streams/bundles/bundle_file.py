@@ -4,37 +4,28 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 
+from streams.bundles.progress import Progress
 from streams.bundles.split import Block, split
 
 _AHEAD_BYTES = 2**14  # some resources at once, and not much for nothing where few of them are wanted
 
 
-class Unwanted(Exception):
-    """Nobody waits for this bundle any more: whoever works on it may stop."""
-
-
 class BundleFile:
     """Reads an open file; only what is asked for is in memory. Without a file it is a bundle without resources.
 
-    It is read by a thread, which nobody can end from outside: every reading raises `Unwanted` once that is set.
+    Every reading is progress, and raises `Unwanted` once that is given up.
     """
 
-    def __init__(self, descriptor: int | None = None, unwanted: Event | None = None) -> None:
+    def __init__(self, descriptor: int | None = None, progress: Progress | None = None) -> None:
         self._descriptor = descriptor
-        self._unwanted = unwanted
+        self.progress = progress or Progress()
         self._ahead = b""
         self._ahead_at = 0
 
-    def check(self) -> None:
-        """Raise `Unwanted` if nobody waits for this bundle any more."""
-        if self._unwanted is not None and self._unwanted.is_set():
-            raise Unwanted
-
     def _read(self, at: int, count: int) -> bytes:
         assert self._descriptor is not None
-        self.check()
+        self.progress.moved()
         return os.pread(self._descriptor, count, at)
 
     def blocks(self, *, block_bytes: int, entry_bytes_max: int) -> Iterator[Block]:

@@ -11,6 +11,7 @@ from streams.bundles.outcome import operation_outcome
 from streams.bundles.verdict import Checker, Verdict
 
 CRASHED = "crashed"
+CRASHED_MAX = 50  # resources of one bundle, each of which holds up others for seconds
 
 
 class Resources(NamedTuple):

@@ -6,10 +6,9 @@ with the last step, so that a run after a crash compares with what this one comp
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing, nullcontext
 from datetime import UTC, datetime
-from threading import Event
 from typing import NamedTuple
 
 from models import headers, records, topics
@@ -22,6 +21,7 @@ from streams.bundles.envelope import Envelope
 from streams.bundles.examination import CRASHED
 from streams.bundles.manifest import FORMAT, Manifest, head_key, read_head, read_shard, shard_keys
 from streams.bundles.outputs import Facts
+from streams.bundles.progress import Progress
 from streams.bundles.snapshot import Claim, Examiner, Found, SnapshotLimits
 from streams.bundles.split import Unreadable
 from streams.bundles.survey import Row
@@ -55,16 +55,21 @@ class BundlesJob:
         self._examiner = examiner
         self._options = options
         self._threads = ThreadPoolExecutor(_BUNDLES_AT_ONCE, "bundles")
-        self._starting: asyncio.Future[None] | None = None
+        self._started: Future[None] | None = None
         prefix = options.prefix
         states = (f"fhir.state.{name}" for name in (*options.state_types, "other"))
         named = (topics.FHIR_CHANGES, topics.FHIR_SNAPSHOTS, topics.FHIR_REJECTED, *states)
         self.outputs = tuple(prefix + name for name in named)
         self.quarantine = prefix + topics.quarantine("bundles")
 
+    def bound(self, _engine: object) -> None:
+        """Get the examiner ready while the group forms."""
+        self._started = self._threads.submit(self._examiner.start)
+
     async def assigned(self, _partitions: frozenset[int]) -> None:
-        """Get the examiner ready; the first bundle waits for it, the assignment does not."""
-        self._starting = asyncio.get_running_loop().run_in_executor(self._threads, self._examiner.start)
+        """Take no work before the examiner answers."""
+        assert self._started is not None, "the engine is bound first"
+        await asyncio.wrap_future(self._started)
 
     async def process(self, record: Record, reading: Reading) -> AsyncGenerator[Step, None]:
         """Yield the steps of one bundle. They are made in a thread, which stops soon after nobody asks for more."""
@@ -76,14 +81,14 @@ class BundlesJob:
             return
         if bundle.bytes and not bundle.blob:
             raise Poison("no_blob")
-        unwanted = Event()
+        progress = Progress(reading.moved)
         try:
-            steps = self._steps(record, source, reading, unwanted)
+            steps = self._steps(record, source, reading, progress)
             async with aclosing(in_helpings(steps, self._threads, count=_HELPING_STEPS)) as helpings:
                 async for step in helpings:
                     yield step
         finally:
-            unwanted.set()
+            progress.give_up()
 
     def refused(self, record: Record, reason: str) -> tuple[Output, ...]:
         """Return the snapshot that says why a bundle was not taken; nothing for a record that is none."""
@@ -93,11 +98,11 @@ class BundlesJob:
             return ()
         return (self._snapshot(source, Found(None, {}), reason),)
 
-    def _steps(self, record: Record, source: BundleRecord, reading: Reading, unwanted: Event) -> Iterator[Step]:
+    def _steps(self, record: Record, source: BundleRecord, reading: Reading, progress: Progress) -> Iterator[Step]:
         bundle = source.facts
         manifest = _manifest(bundle.patient_id or "", reading)
         # No data at all: Metriport then sends no link. It is a snapshot with nothing in it.
-        on_disk = self._blobs.on_disk(bundle.blob, unwanted) if bundle.blob else nullcontext(BundleFile())
+        on_disk = self._blobs.on_disk(bundle.blob, progress) if bundle.blob else nullcontext(BundleFile())
         with on_disk as opened, collector.paused_for(opened.size()):
             found = self._compared(bundle, opened, manifest)
             last = Step([self._snapshot(source, found)])
@@ -138,7 +143,8 @@ class BundlesJob:
             yield from outputs.of_event(facts, event, bytes_of)
             if event.change == CRASHED and event.row is not None:
                 refused = quarantine.quarantined(record, CRASHED, topic=self.quarantine)
-                yield refused._replace(value=bytes_of(event.row))
+                fits = event.row.end - event.row.start <= facts.value_bytes_max
+                yield refused._replace(value=bytes_of(event.row) if fits else outputs.pointer(facts, event.row))
         if changed:
             yield outputs.completed(facts, difference.counts)
 

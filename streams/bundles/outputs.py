@@ -73,8 +73,12 @@ def _value(facts: Facts, event: Event, bytes_of: Bytes) -> tuple[bytes | None, b
         return None, _FHIR, []
     if row.end - row.start <= facts.value_bytes_max:
         return bytes_of(row), _FHIR, []
-    pointer = {"blob": facts.blob, "range": _range(row).decode(), "bytes": row.end - row.start}
-    return orjson.dumps(pointer), _POINTER, _place(facts, row)
+    return pointer(facts, row), _POINTER, _place(facts, row)
+
+
+def pointer(facts: Facts, row: Row) -> bytes:
+    """Return where a resource's bytes are, for a record that could not hold them."""
+    return orjson.dumps({"blob": facts.blob, "range": _range(row).decode(), "bytes": row.end - row.start})
 
 
 def _headers(facts: Facts, event: Event) -> list[Header]:

@@ -5,7 +5,7 @@ A chunk whose process dies or hangs is given again, resource by resource; the on
 
 import multiprocessing
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -18,7 +18,7 @@ from typing import Self
 import msgspec
 
 from streams.bundles import events
-from streams.bundles.examination import Chunk, Examined, Finding, Resources, crashed
+from streams.bundles.examination import CRASHED_MAX, Chunk, Examined, Finding, Resources, crashed
 from streams.bundles.judges import Standards
 from streams.bundles.worker import work
 from streams.engine.job import Unavailable
@@ -72,11 +72,7 @@ class Pool:
         """
         with self._starting:
             while self._unstarted:
-                try:
-                    self._unstarted[-1].ask(Chunk([], {}), self._limits.start_timeout_s)
-                except Lost:
-                    seconds = f"{self._limits.start_timeout_s:g} s"
-                    raise Unavailable(f"a process that checks resources did not start within {seconds}") from None
+                self._unstarted[-1].start()
                 self._idle.put(self._unstarted.pop())
 
     def close(self) -> None:
@@ -90,43 +86,47 @@ class Pool:
         """The process ids of the workers."""
         return [pid for worker in self._workers if (pid := worker.pid) is not None]
 
-    def examine(self, chunks: Iterable[Resources]) -> Iterator[list[Finding]]:
+    def examine(self, chunks: Iterable[Resources], moved: Callable[[], None] = lambda: None) -> Iterator[list[Finding]]:
         """Yield the findings on each chunk, in the order of its resources. Never raises on what is in them.
 
-        Takes no more chunks than can be worked on, and one that waits.
+        Takes no more chunks than can be worked on, and one that waits. Calls `moved` whenever resources were looked
+        at, and raises what that raises. Looks at no resource alone once more than `CRASHED_MAX` have crashed: all that
+        would be looked at alone count as crashed, too. Raises `Unavailable` if a lost process cannot be replaced.
         """
         self.start()
+        inquiry = _Inquiry(moved)
         ahead: deque[Future[list[Finding]]] = deque()
         for chunk, is_only in _only(chunks):
             if is_only:
-                yield self._examine(chunk)  # a way to another thread and back costs as much as some resources
+                yield self._examine(chunk, inquiry)  # a way to another thread and back costs as much as some resources
                 return
-            ahead.append(self._threads.submit(self._examine, chunk))
+            ahead.append(self._threads.submit(self._examine, chunk, inquiry))
             if len(ahead) > len(self._workers):
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
 
-    def _examine(self, chunk: Resources) -> list[Finding]:
-        worker = self._idle.get()
+    def _examine(self, chunk: Resources, inquiry: "_Inquiry") -> list[Finding]:
         try:
-            try:
-                return self._ask(worker, chunk, self._limits.chunk_timeout_s)
-            except Lost:
-                return [self._alone(worker, raw, chunk.references) for raw in chunk.raw]
-        finally:
-            self._idle.put(worker)
+            return self._ask(chunk, self._limits.chunk_timeout_s, inquiry)
+        except Lost:
+            return [self._alone(raw, chunk.references, inquiry) for raw in chunk.raw]
 
-    def _alone(self, worker: "_Worker", raw: bytes, references: dict[str, str]) -> Finding:
+    def _alone(self, raw: bytes, references: dict[str, str], inquiry: "_Inquiry") -> Finding:
         for _ in range(2):
+            if inquiry.crashed > CRASHED_MAX:
+                break
             try:
-                return self._ask(worker, Resources([raw], references), self._limits.resource_timeout_s)[0]
+                return self._ask(Resources([raw], references), self._limits.resource_timeout_s, inquiry)[0]
             except Lost as loss:
                 if isinstance(loss.__cause__, TimeoutError):
                     break
+        inquiry.crashed += 1
         return crashed()
 
-    def _ask(self, worker: "_Worker", resources: Resources, timeout_s: float) -> list[Finding]:
+    def _ask(self, resources: Resources, timeout_s: float, inquiry: "_Inquiry") -> list[Finding]:
+        # Not kept from one question to the next: other bundles wait for it, too.
+        worker = self._idle.get()
         try:
             examined = worker.ask(Chunk(*resources, self._library_only), timeout_s)
         except Lost:
@@ -134,6 +134,9 @@ class Pool:
                 self.lost += 1
             events.PROCESS_LOST()
             raise
+        finally:
+            self._idle.put(worker)
+            inquiry.moved()
         if examined.audited:
             self._count(examined)
         return examined.findings
@@ -147,6 +150,14 @@ class Pool:
         events.AUDITED(examined.audited)
         if examined.mismatches:
             events.MISMATCHED(examined.mismatches)
+
+
+@dataclass
+class _Inquiry:
+    """One bundle's resources on their way through the pool."""
+
+    moved: Callable[[], None]
+    crashed: int = 0
 
 
 def _only(chunks: Iterable[Resources]) -> Iterator[tuple[Resources, bool]]:
@@ -174,8 +185,15 @@ class _Worker:
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None else None
 
+    def start(self) -> None:
+        """Start the process, if it does not run, and wait for its answer; raise `Unavailable` if none comes."""
+        if self._line is None:
+            self._line = self._begun()
+
     def ask(self, chunk: Chunk, timeout_s: float) -> Examined:
-        line = self._line or self._start()
+        self.start()
+        line = self._line
+        assert line is not None
         try:
             line.send_bytes(msgspec.msgpack.encode(chunk))
             if not line.poll(timeout_s):
@@ -200,18 +218,24 @@ class _Worker:
             process.join()
             process.close()
 
-    def _start(self) -> Connection:
+    def _begun(self) -> Connection:
         if self._closed:
             raise RuntimeError("the pool is closed")
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=work, args=(theirs, self._standards), daemon=True, name="fhir-worker")
-        process.start()
-        theirs.close()
-        self._process, self._line = process, ours
         # A fresh process proves that it can answer before a clock runs against what it is asked.
-        ours.send_bytes(msgspec.msgpack.encode(Chunk([], {})))
-        if not ours.poll(self._start_timeout_s):
-            self.end()
-            raise Lost
-        ours.recv_bytes()
-        return ours
+        try:
+            ours, theirs = self._context.Pipe()
+            process = self._context.Process(
+                target=work, args=(theirs, self._standards), daemon=True, name="fhir-worker"
+            )
+            process.start()
+            theirs.close()
+            self._process, self._line = process, ours
+            ours.send_bytes(msgspec.msgpack.encode(Chunk([], {})))
+            if ours.poll(self._start_timeout_s):
+                ours.recv_bytes()
+                return ours
+            why = f"did not start within {self._start_timeout_s:g} s"
+        except (EOFError, OSError) as error:
+            why = f"cannot be started: {type(error).__name__}"
+        self.end()
+        raise Unavailable(f"a process that checks resources {why}")

@@ -1,14 +1,14 @@
 """One bundle, from its bytes to what it changes: survey, recognise, judge, compare. Nothing is published on the way."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple, Protocol
 
 from streams.bundles import diff, survey
 from streams.bundles.bundle_file import BundleFile
 from streams.bundles.diff import Difference, Grace, Source
-from streams.bundles.examination import Finding, Resources
+from streams.bundles.examination import CRASHED, CRASHED_MAX, Finding, Resources
 from streams.bundles.identity import SHARED_TYPES, Identities
 from streams.bundles.manifest import Entry, Manifest
 from streams.bundles.references import References
@@ -25,8 +25,11 @@ class Examiner(Protocol):
     def start(self) -> None:
         """Get ready."""
 
-    def examine(self, chunks: Iterable[Resources]) -> Iterator[list[Finding]]:
-        """Yield the findings on each chunk, in the order of its resources; take only a few chunks ahead."""
+    def examine(self, chunks: Iterable[Resources], moved: Callable[[], None]) -> Iterator[list[Finding]]:
+        """Yield the findings on each chunk, in the order of its resources; take only a few chunks ahead.
+
+        Call `moved`, from any thread, whenever resources were looked at.
+        """
 
 
 class SnapshotLimits(NamedTuple):
@@ -149,10 +152,15 @@ def _judge(
 ) -> None:
     """Have all rows examined, in chunks."""
     chunks = (_read(bundle, chunk, references) for chunk in _chunks(rows, limits))
-    examined = chain.from_iterable(examiner.examine(chunks))
+    examined = chain.from_iterable(examiner.examine(chunks, bundle.progress.moved))
+    outcomes: dict[bytes, bytes] = {}  # a bundle of nothing but what is refused has a million of the same
+    crashed = 0
     for row, finding in zip(rows, examined, strict=True):
         row.finding, row.validation = finding.finding, finding.validation
-        row.content, row.outcome = finding.content, finding.outcome
+        row.content, row.outcome = finding.content, outcomes.setdefault(finding.outcome, finding.outcome)
+        crashed += finding.finding == CRASHED
+    if crashed > CRASHED_MAX:
+        raise Unreadable("too_costly")
 
 
 def _read(bundle: BundleFile, rows: list[Row], references: References) -> Resources:

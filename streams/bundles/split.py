@@ -17,7 +17,9 @@ import msgspec
 
 from streams.bundles.json_text import members, skip_space, value_end
 
-UnreadableReason = Literal["not_json", "not_a_bundle", "truncated", "too_large", "other_patient", "too_many_resources"]
+UnreadableReason = Literal[
+    "not_json", "not_a_bundle", "truncated", "too_large", "other_patient", "too_many_resources", "too_costly"
+]
 Read = Callable[[int], bytes]
 
 _BOM = b"\xef\xbb\xbf"

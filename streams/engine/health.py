@@ -24,7 +24,9 @@ class Health:
 class Signs:
     """What else tells whether a worker is well; times as `time.monotonic` counts."""
 
-    written_at: Callable[[int], float] = lambda _: 0.0  # something of this partition number
+    written_at: Callable[[int], float] = lambda _: (
+        0.0
+    )  # something of this partition number, or that its long work moved
     moved_at: Callable[[Partition], float] = lambda _: 0.0  # the position of this source partition
     silent_s: Callable[[], float] = lambda: 0.0  # the group has not heard from us
     silent_max_s: float = 10.0

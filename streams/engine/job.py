@@ -98,6 +98,9 @@ class Reading(Protocol):
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the keys that start with `prefix`, in order, with their values."""
 
+    def moved(self) -> None:
+        """Say, from any thread, that the work moves though nothing is written yet: it is not stuck."""
+
 
 class Topics(Protocol):
     """Where a stage writes. Nobody else may write there."""

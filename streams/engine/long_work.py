@@ -1,8 +1,9 @@
 """A `LongJob` over a batch: one record after another, in steps; given up at once when the partitions go."""
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
 from streams.engine import bookmarks, quarantine
 from streams.engine.fatal import where
@@ -36,7 +37,7 @@ class LongWork:
     async def _process(self, term: Term, partition: int, record: Record) -> None:
         places = term.tails[partition].of(record.topic)
         numbering = Numbering(record.topic, partition, places, self._settings.generation)
-        reading = PendingReading(self._state, partition)
+        reading = PendingReading(self._state, partition, partial(self._writer.worked, partition))
         held, refusals = Step(), list[Refusal]()
         async with aclosing(until_ended(self._steps(record, reading), term)) as steps:
             async for step in steps:
@@ -84,8 +85,9 @@ class LongWork:
 class PendingReading:
     """The state, with the changes of the step that is not written yet on top."""
 
-    def __init__(self, state: LocalState, partition: int) -> None:
+    def __init__(self, state: LocalState, partition: int, moved: Callable[[], None] = lambda: None) -> None:
         self.pending: Changes = {}
+        self.moved = moved
         self._state = state
         self._partition = partition
 

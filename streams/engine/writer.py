@@ -1,7 +1,7 @@
 """Writes in the one safe order: outputs acknowledged, then the changelog acknowledged, then the local copy."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from streams.engine.job import Changes, Output
 from streams.engine.logs import LogPartition
@@ -12,10 +12,13 @@ from streams.engine.store import LocalState
 class Writer:
     """The outputs, the changelog and the local state of one stage."""
 
-    def __init__(self, sender: Sender, state: LocalState, changelog: str) -> None:
+    def __init__(
+        self, sender: Sender, state: LocalState, changelog: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._sender = sender
         self._state = state
         self._changelog = changelog
+        self._clock = clock
         self.written_at: dict[int, float] = {}
         self.moved_at: dict[LogPartition, float] = {}
 
@@ -33,7 +36,11 @@ class Writer:
             rows = self._rows(changes)
             reached = await self._sender.send(partition, {self._changelog: rows}, whole=atomic)
             self._state.put_many(partition, changes.items(), reached)
-        self.written_at[partition] = time.monotonic()
+        self.worked(partition)
+
+    def worked(self, partition: int) -> None:
+        """Note that the work on this partition number moves: something is written, or long work says so itself."""
+        self.written_at[partition] = self._clock()
 
     def moved(self, source_topic: str, partition: int) -> None:
         """Note that the position of this source has just moved."""

@@ -4,13 +4,13 @@ import asyncio
 import gzip
 import hashlib
 import os
-from threading import Event
 
 import obstore
 import pytest
 
 from streams.blob_store import open_store
 from streams.bundles.blobs import Blobs as ReadingBlobs
+from streams.bundles.progress import Progress
 from streams.links.blobs import PART_BYTES, Blobs
 from streams.links.limits import MIB
 from tests.links.misbehaving import good, hang
@@ -127,7 +127,7 @@ async def test_the_bundles_stage_reads_what_the_links_stage_wrote(server, fetch,
     outcome = await fetch(link(server.on("/a", good(LARGE))), bytes_max=len(LARGE))
 
     def read():
-        with ReadingBlobs(open_store(URL), bytes_max=len(LARGE)).on_disk(outcome.facts.blob, Event()) as bundle:
+        with ReadingBlobs(open_store(URL), bytes_max=len(LARGE)).on_disk(outcome.facts.blob, Progress()) as bundle:
             return bundle.bytes(0, len(LARGE))
 
     assert await asyncio.to_thread(read) == LARGE

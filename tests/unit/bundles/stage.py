@@ -37,9 +37,10 @@ class LocalExaminer:
     def start(self):
         pass
 
-    def examine(self, chunks):
+    def examine(self, chunks, moved):
         for chunk in chunks:
             self.examined += len(chunk.raw)
+            moved()
             yield examine(self._checker, Chunk(*chunk)).findings
 
 
@@ -48,7 +49,7 @@ class FolderBlobs:
     folder: Path
 
     @contextmanager
-    def on_disk(self, key, _unwanted):
+    def on_disk(self, key, _progress):
         if not (self.folder / key).exists():
             raise Poison("no_blob")
         with bundle_file(self.folder / key) as opened:

@@ -6,17 +6,18 @@ from threading import Event
 
 import pytest
 
-from streams.bundles.bundle_file import BundleFile, Unwanted, bundle_file
+from streams.bundles.bundle_file import BundleFile, bundle_file
 from streams.bundles.job import BundlesJob, Options
+from streams.bundles.progress import Progress, Unwanted
 from tests.unit.bundles.stage import LocalExaminer, SourceRecord, bundle_of, observation, patient, record_value
 
 
 def test_an_unwanted_bundle_is_not_read_any_further(tmp_path):
-    unwanted = Event()
+    progress = Progress()
     (tmp_path / "bundle").write_bytes(bundle_of([patient(), observation(1)]))
     with (tmp_path / "bundle").open("rb") as file:
-        opened = BundleFile(file.fileno(), unwanted)
-        unwanted.set()
+        opened = BundleFile(file.fileno(), progress)
+        progress.give_up()
 
         with pytest.raises(Unwanted):
             list(opened.blocks(block_bytes=2**20, entry_bytes_max=2**20))
@@ -28,7 +29,7 @@ async def test_the_thread_lets_go_of_a_bundle_whose_steps_nobody_asks_for(tmp_pa
 
     class Blobs:
         @contextmanager
-        def on_disk(self, key, _unwanted):
+        def on_disk(self, key, _progress):
             try:
                 with bundle_file(tmp_path / key) as opened:
                     yield opened
@@ -46,3 +47,6 @@ async def test_the_thread_lets_go_of_a_bundle_whose_steps_nobody_asks_for(tmp_pa
 class _NoState:
     def get(self, keys):
         return [None] * len(keys)
+
+    def moved(self):
+        pass

@@ -13,6 +13,7 @@ from streams.bundles import pool as pool_module
 from streams.bundles.examination import Resources
 from streams.bundles.judges import Standards
 from streams.bundles.pool import Pool, PoolLimits
+from streams.bundles.progress import Progress, Unwanted
 from streams.engine.job import Unavailable
 from tests.unit.bundles import hostile_worker
 from tests.unit.bundles.stage import observation
@@ -101,3 +102,42 @@ def test_a_resource_that_costs_too_much_is_refused_and_its_process_lives_on(host
     assert [finding.finding for finding in findings] == ["accepted", "rejected", "accepted"]
     assert b"too-costly" in findings[1].outcome
     assert hostile_pool.lost == 0
+
+
+@pytest.mark.parametrize("start", [hostile_worker.never_answer, hostile_worker.end_at_once], ids=["hangs", "ends"])
+def test_a_lost_process_that_cannot_be_replaced_is_no_fault_of_the_resources(monkeypatch, start):
+    monkeypatch.setattr(pool_module, "work", hostile_worker.work)
+    with Pool(Standards(), PoolLimits()) as pool:
+        monkeypatch.setattr(pool_module, "work", start)
+        for worker in pool._workers:
+            worker._start_timeout_s = 0.5
+
+        with pytest.raises(Unavailable):
+            found(pool, [*GOOD[:3], hostile_worker.DIES])
+
+
+def test_every_question_is_progress_those_to_single_resources_too(hostile_pool):
+    moves = []
+
+    list(hostile_pool.examine([Resources([*GOOD[:3], hostile_worker.DIES], {})], lambda: moves.append(1)))
+
+    assert len(moves) == 1 + 3 + 2  # all together, the good ones, twice the one that dies
+
+
+def test_work_given_up_ends_with_the_question_in_hand(hostile_pool):
+    progress = Progress()
+    progress.give_up()
+
+    with pytest.raises(Unwanted):
+        list(hostile_pool.examine([Resources(GOOD, {})], progress.moved))
+
+    assert len(found(hostile_pool, GOOD)) == len(GOOD)
+
+
+def test_a_bundle_of_resources_that_crash_does_not_crash_a_process_for_each(hostile_pool, monkeypatch):
+    monkeypatch.setattr(pool_module, "CRASHED_MAX", 3)
+
+    findings = found(hostile_pool, [hostile_worker.DIES] * 200)
+
+    assert [finding.finding for finding in findings] == ["crashed"] * 200
+    assert hostile_pool.lost == 1 + 2 * 4

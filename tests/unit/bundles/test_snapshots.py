@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from streams.bundles.examination import CRASHED_MAX, crashed
 from streams.bundles.snapshot import SnapshotLimits
 from tests.unit.bundles.stage import PATIENT, SourceRecord, bundle_of, derived_from, observation, patient
 
@@ -349,7 +350,7 @@ def test_whatever_a_bundle_is_refused_for_is_told_with_its_reason(stage, facts, 
 
 
 def test_a_fault_of_ours_is_told_too(stage, monkeypatch):
-    monkeypatch.setattr(stage.examiner, "examine", lambda _: 1 / 0)
+    monkeypatch.setattr(stage.examiner, "examine", lambda *_: 1 / 0)
 
     outputs = stage.deliver([patient()])
 
@@ -397,3 +398,32 @@ def test_more_resources_than_a_bundle_may_have_are_told_as_that(stage):
     outputs = stage.deliver(b'{"resourceType":"Bundle","entry":[%b]}' % b",".join([b"{}"] * 1001))
 
     assert outputs.snapshot["reason"] == "too_many_resources"
+
+
+@pytest.mark.parametrize("text", ["Z", "Z" * 200_000], ids=["small", "larger than a record"])
+def test_a_resource_whose_check_does_not_end_is_quarantined_alone(stage, monkeypatch, text):
+    examine_well = stage.examiner.examine
+
+    def examine(chunks, moved):
+        for chunk in chunks:
+            well = next(examine_well([chunk], moved))
+            yield [crashed() if b"Z" in raw else found for found, raw in zip(well, chunk.raw, strict=True)]
+
+    monkeypatch.setattr(stage.examiner, "examine", examine)
+    bad = observation(2, note=[{"text": text}])
+
+    outputs = stage.deliver([patient(), observation(1), bad])
+
+    value = json.loads(outputs.of("quarantine.bundles")[0].value)
+    assert [kind for kind, *_ in outputs.changes()] == ["created", "created"]
+    assert value == bad if text == "Z" else value["blob"] == "blob-1"
+    assert outputs.counts["rejected"] == 1
+
+
+def test_a_bundle_whose_resources_do_not_come_to_an_end_is_too_costly(stage, monkeypatch):
+    monkeypatch.setattr(stage.examiner, "examine", lambda chunks, _: ([crashed()] * len(each.raw) for each in chunks))
+
+    outputs = stage.deliver([observation(number) for number in range(CRASHED_MAX + 1)])
+
+    assert outputs.snapshot["reason"] == "too_costly"
+    assert outputs.changes() == []
