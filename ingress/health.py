@@ -19,10 +19,16 @@ class Stated(Protocol):
         """`ok`, or what is wrong."""
 
 
+class Spooled(Stated, Protocol):
+    """The spool, as far as it is asked here."""
+
+    set_aside: int
+
+
 class Health:
     """The handlers of the operator's routes."""
 
-    def __init__(self, keeper: Keeper, *, kafka: Stated, spool: Stated) -> None:
+    def __init__(self, keeper: Keeper, *, kafka: Stated, spool: Spooled) -> None:
         self._keeper = keeper
         self._kafka = kafka
         self._spool = spool
@@ -33,12 +39,15 @@ class Health:
 
     async def ready(self, _: web.Request) -> web.Response:
         """200 only if a delivery could be kept right now."""
-        facts = {
+        facts: dict[str, object] = {
             "ready": self._keeper.ready,
             "kafka": self._kafka.state,
             "spool": self._spool.state,
             "path": self._keeper.path,
         }
+        if self._spool.set_aside:
+            # Told until a person has dealt with it; it keeps nothing from being kept.
+            facts["set_aside"] = self._spool.set_aside
         return _json(200 if facts["ready"] else 503, facts)
 
     async def metrics(self, _: web.Request) -> web.Response:

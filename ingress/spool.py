@@ -15,6 +15,7 @@ from ingress.spool_writer import Ask, Report, SpoolFailed, SpoolState, SpoolWrit
 from models import telemetry
 
 DRAIN_BYTES_MAX = 8 * 2**20
+OPEN_TIMEOUT_S = 10.0
 
 _Answer = TypeVar("_Answer")
 
@@ -32,6 +33,7 @@ class Spool:
         self._count = 0
         self._changed = asyncio.Event()
         self.state: SpoolState = "off"
+        self.set_aside = 0
 
     async def open(self) -> None:
         """Lock the folder, open the file and look what it holds; raise `Misconfigured` if that cannot work."""
@@ -51,8 +53,10 @@ class Spool:
         )
         self._writer.start()
         try:
-            await self._ask(lambda _: None)
-        except SpoolFailed:
+            # A large one takes long to look through, or to salvage: deliveries do not wait outside for that.
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                await self._ask(lambda _: None)
+        except (SpoolFailed, TimeoutError):
             # Said and counted; it is tried again, and until then Kafka is the only way.
             return
         except BaseException:
@@ -118,10 +122,11 @@ class Spool:
         return await done
 
     def _hear(self, report: Report) -> None:
-        self.state, self._count = report.state, report.count
+        self.state, self._count, self.set_aside = report.state, report.count, report.set_aside
         self._pending -= report.written
         telemetry.SPOOL_RECORDS.set(report.count)
         telemetry.SPOOL_BYTES.set(report.bytes)
+        telemetry.SPOOL_SET_ASIDE.set(report.set_aside)
         for done, outcome in report.ended:
             if done.cancelled():
                 continue

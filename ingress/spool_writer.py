@@ -5,14 +5,17 @@ import queue
 import sqlite3
 import threading
 from asyncio import Future
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal
 
+from ingress import set_aside
 from ingress.records import Delivery
-from ingress.salvage import salvage, set_aside
-from ingress.spool_file import SpoolDamaged, SpoolFile, SpoolFull, needed
+from ingress.set_aside import InUse
+from ingress.spool_file import SpoolFile, SpoolFull, needed
+from ingress.spool_inspection import SpoolDamaged, is_damage
 from models import telemetry
 from models.errors import Misconfigured
 
@@ -52,6 +55,7 @@ class Report:
     state: SpoolState
     count: int
     bytes: int
+    set_aside: int = 0
     written: int = 0
     ended: list[tuple["Future[Any]", Any]] = field(default_factory=list)
 
@@ -69,6 +73,8 @@ class SpoolWriter:
         self._file: SpoolFile | None = None
         self._count = 0
         self._refused_bytes = 0
+        self._waiting = 0
+        self._look_at = 0.0
 
     def start(self) -> None:
         """Open the file; the first report says how that went."""
@@ -138,8 +144,8 @@ class SpoolWriter:
             return ask(self._opened())
         except Misconfigured as error:
             return error
-        except SpoolDamaged:
-            self._replace()
+        except SpoolDamaged as error:
+            self._replace(str(error))
             return SpoolFailed("damaged")
         except (sqlite3.Error, OSError) as error:
             return self._failed(error)
@@ -148,8 +154,8 @@ class SpoolWriter:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL:
             return SpoolFull()
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            self._replace()
+        if isinstance(error, sqlite3.Error) and is_damage(error):
+            self._replace("the file cannot be read")
         else:
             # After a failed sync nobody knows what the disk holds: never sync the same file again, open it anew.
             self._drop()
@@ -158,7 +164,12 @@ class SpoolWriter:
 
     def _opened(self) -> SpoolFile:
         if self._file is None:
+            if self._path.exists() and set_aside.unfinished(self._path.parent):
+                raise SpoolDamaged("its journal was set aside")
             self._file = SpoolFile(self._path, bytes_max=self._bytes_max)
+            if self._file.recovered:
+                telemetry.SPOOL_RECOVERED(self._file.recovered)
+            self._salvage(self._file)
         return self._file
 
     def _drop(self) -> None:
@@ -167,22 +178,57 @@ class SpoolWriter:
             with contextlib.suppress(sqlite3.Error):
                 file.close()
 
-    def _replace(self) -> None:
+    def _replace(self, reason: str) -> None:
         """Set the damaged file aside and go on with a new one, which gets all that can still be read."""
-        self._drop()
-        moved = set_aside(self._path)
-        telemetry.SPOOL_DAMAGED(moved_to=moved.name)
         try:
-            telemetry.SPOOL_SALVAGED(salvage(moved, self._opened()))
-        except (sqlite3.Error, OSError) as error:
+            # Before the file is closed, which would fold the journal into it and remove it.
+            moved = set_aside.set_aside(self._path, drained_to=self._file.drained_to if self._file else 0)
+        except OSError as error:
+            telemetry.SPOOL_FAILED(error=type(error).__name__)
+            return
+        finally:
+            self._drop()
+        telemetry.SPOOL_DAMAGED(reason=reason, moved_to=moved.name)
+        self._look_at = 0.0
+        # Reading takes its time: until then, deliveries go to Kafka if they can.
+        self._report(self._as_damaged([]))
+        try:
+            self._opened()
+        except (SpoolDamaged, sqlite3.Error, OSError) as error:
             telemetry.SPOOL_FAILED(error=type(error).__name__)
             self._drop()
+
+    def _salvage(self, file: SpoolFile) -> None:
+        """Put into `file` what is whole in those set aside; what does not fit stays there."""
+
+        def take(deliveries: Sequence[Delivery]) -> None:
+            if not all(file.fitting(deliveries)):
+                raise SpoolFull
+            file.add(deliveries)
+
+        for one in set_aside.every(self._path.parent):
+            if not one.note.read_to_end:
+                before = one.note.moved
+                with contextlib.suppress(SpoolFull, InUse):
+                    one.move(take)
+                note = one.note
+                moved = note.moved - before
+                telemetry.SPOOL_SALVAGED(moved, deliveries=moved, missing=note.missing, complete=note.read_to_end)
 
     def _tell(self, ended: list[tuple["Future[Any]", Any]], *, written: int = 0) -> None:
         seen = self._try(lambda file: (file.count(), file.bytes(), file.room()))
         if isinstance(seen, Exception):
-            self._report(Report("damaged", self._count, 0, written, ended))
+            self._report(self._as_damaged(ended, written=written))
             return
         self._count, size, room = seen
         state: SpoolState = "full" if room < max(ROOM_BYTES_MIN, self._refused_bytes) else "ok"
-        self._report(Report(state, self._count, size, written, ended))
+        self._report(Report(state, self._count, size, self._set_aside(), written, ended))
+
+    def _as_damaged(self, ended: list[tuple["Future[Any]", Any]], *, written: int = 0) -> Report:
+        return Report("damaged", self._count, 0, self._set_aside(), written, ended)
+
+    def _set_aside(self) -> int:
+        if monotonic() >= self._look_at:
+            self._waiting = len(set_aside.waiting(self._path.parent))
+            self._look_at = monotonic() + TICK_S
+        return self._waiting

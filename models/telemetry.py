@@ -185,12 +185,21 @@ SPOOL_REFUSED = Event(
     counter("spool_refused", "Deliveries that the spool could not take, by reason.", "reason"),
     labels=("reason",),
 )
-SPOOL_DAMAGED = Event("spool_damaged", "error", counter("spool_damaged", "Spools set aside."), fields=("moved_to",))
+SPOOL_DAMAGED = Event(
+    "spool_damaged", "error", counter("spool_damaged", "Spools set aside."), fields=("reason", "moved_to")
+)
 SPOOL_SALVAGED = Event(
-    "spool_salvaged", "warning", counter("spool_salvaged", "Deliveries read out of a damaged spool.")
+    "spool_salvaged",
+    "warning",
+    counter("spool_salvaged", "Deliveries read out of a damaged spool."),
+    fields=("deliveries", "missing", "complete"),
+)
+SPOOL_RECOVERED = Event(
+    "spool_recovered", "info", counter("spool_recovered", "Deliveries that were written and not synced, and kept.")
 )
 SPOOL_FAILED = Event("spool_failed", "error", counter("spool_failed", "Errors of the spool's disk."), fields=("error",))
 SPOOL_RECORDS = gauge("spool_records", "Deliveries in the spool.")
+SPOOL_SET_ASIDE = gauge("spool_set_aside", "Damaged spools set aside that nobody has dealt with yet.")
 SPOOL_BYTES = gauge("spool_bytes", "Bytes in the spool.")
 INFLIGHT_BYTES = gauge("inflight_bytes", "Bytes of bodies held by the ingress.")
 LISTENING = Event("listening", "info", fields=("address",))

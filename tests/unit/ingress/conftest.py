@@ -62,6 +62,7 @@ class FakeSpool:
     def __init__(self) -> None:
         self.held: list[Delivery] = []
         self.state = "ok"
+        self.set_aside = 0
         self.trouble: Exception | None = None
 
     @property
