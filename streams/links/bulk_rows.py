@@ -7,6 +7,7 @@ from contextlib import aclosing
 import stamina
 from msgspec import structs
 
+from streams.engine.fatal import where
 from streams.engine.job import Output, Poison
 from streams.links import bulk_csv, events
 from streams.links.blobs import Blobs, StoreUnavailable
@@ -81,7 +82,7 @@ class BulkRows:
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one file must not stop the others
-            events.BROKEN(error=type(error).__name__)
+            events.BROKEN(error=where(error))
             return UNPROCESSABLE
         return result.lacks
 

@@ -1,12 +1,14 @@
 """The HTTP client for links. It connects to public addresses only, and sends what the link says and nothing else."""
 
+import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self
 
 import aiohttp
+from aiohttp import http_exceptions
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
@@ -14,9 +16,13 @@ from streams.links import address, networks
 from streams.links.address import AddressRules
 from streams.links.failure import Failure
 from streams.links.limits import KIB, FetchLimits
+from streams.links.link import Reason
 from streams.links.memory import reuse_blocks
 
 READ_BYTES = 256 * KIB
+HEADER_BYTES_MAX = 8 * KIB  # of an answer, each
+HEADERS_MAX = 128
+_ADDRESSES = 3  # of one name, tried one after another within the time to connect
 # Bytes are hashed and counted as they are on the wire, so nobody on the way shall change them.
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "metriport-streams"}
 
@@ -60,10 +66,17 @@ class Client:
             raise Failure("address_refused")
         trusted = self._rules.trusts(url)
         request = self._sessions[trusted].get(url, proxy=None if trusted else self._proxy, allow_redirects=False)
-        with _translated():
-            response = await request
-        async with response:
+        async with await self._answered(request) as response:
             yield response
+
+    async def _answered(self, request: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
+        """Return the answer once its headers are there: an endless row of 1xx answers, or of headers, is no answer."""
+        try:
+            async with asyncio.timeout(self._limits.answer_timeout_s):
+                with _translated():
+                    return await request
+        except TimeoutError:
+            raise Failure("too_slow") from None
 
     def _session(self, *, trusted: bool) -> aiohttp.ClientSession:
         guarded = not trusted and self._proxy is None
@@ -75,6 +88,7 @@ class Client:
             connector=aiohttp.TCPConnector(**options),
             timeout=aiohttp.ClientTimeout(
                 total=limits.total_timeout_s,
+                connect=_ADDRESSES * limits.connect_timeout_s,
                 sock_connect=limits.connect_timeout_s,
                 sock_read=limits.idle_timeout_s,
             ),
@@ -82,16 +96,23 @@ class Client:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             read_bufsize=READ_BYTES,
+            max_line_size=HEADER_BYTES_MAX,
+            max_field_size=HEADER_BYTES_MAX,
+            max_headers=HEADERS_MAX,
             requote_redirect_url=False,
             trust_env=False,
         )
 
 
-async def blocks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Yield the body as it comes; raise `Failure` where it breaks off."""
+async def blocks(response: aiohttp.ClientResponse, *, idle_timeout_s: float) -> AsyncIterator[bytes]:
+    """Yield the body as it comes; raise `Failure` where it breaks off, or brings nothing for `idle_timeout_s`.
+
+    The client's own timeout counts what arrives, and endless decoration between chunks arrives too.
+    """
     while True:
         with _translated():
-            block = await response.content.readany()
+            async with asyncio.timeout(idle_timeout_s):
+                block = await response.content.readany()
         if not block:
             return
         yield block
@@ -108,6 +129,9 @@ def _translated() -> Iterator[None]:
         raise Failure("timed_out") from None
     except OSError:
         raise Failure("unreachable") from None
+    except (http_exceptions.HttpProcessingError, ValueError):
+        # The client's reader and what it reads with; names and links that it cannot take were refused before.
+        raise Failure("bad_answer") from None
 
 
 class AddressRefused(OSError):
@@ -142,18 +166,19 @@ def _socket(info: tuple[Any, ...]) -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
+_REASONS: tuple[tuple[type[aiohttp.ClientError], Reason], ...] = (
+    (aiohttp.InvalidURL, "bad_link"),
+    (aiohttp.ClientConnectorCertificateError, "certificate"),
+    (aiohttp.ServerTimeoutError, "timed_out"),
+    (aiohttp.ClientPayloadError, "truncated"),
+    (aiohttp.ClientResponseError, "bad_answer"),  # not HTTP, or more of it than it declared
+)
+
+
 def _failure(error: aiohttp.ClientError) -> Failure:
     if isinstance(error, aiohttp.ClientConnectorError) and _is_refused(error):
         return Failure("address_refused")
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return Failure("certificate")
-    if isinstance(error, aiohttp.ServerTimeoutError):
-        return Failure("timed_out")
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return Failure("truncated")
-    if isinstance(error, aiohttp.ClientResponseError):
-        return Failure("bad_answer")  # not HTTP, or more of it than it declared
-    return Failure("unreachable")
+    return Failure(next((reason for kind, reason in _REASONS if isinstance(error, kind)), "unreachable"))
 
 
 def _is_refused(error: BaseException | None) -> bool:

@@ -6,9 +6,9 @@ from streams.links.link import Facts, Reason
 # An outage, ours or theirs: it passes, and until it does only the deadline counts.
 _OUTAGES = frozenset({"server_error", "unreachable", "timed_out"})
 # Seldom passes, but has been seen to: a link sent before its object was there, a connection cut.
-_DOUBTFUL = frozenset({"forbidden", "not_found", "truncated", "bad_answer", "too_slow", "wrong_hash"})
-# Says nothing about what else leads to the same content.
-_OF_THE_BODY = frozenset({"forbidden", "not_found", "wrong_content", "wrong_encoding", "truncated", "too_inflated"})
+_DOUBTFUL = frozenset({"forbidden", "not_found", "truncated", "bad_answer", "too_slow", "wrong_hash", "unprocessable"})
+# Says something about what else leads to the same content: it is too large, or comes from where nothing comes from.
+_OF_THE_CONTENT = frozenset({"too_large", "server_error", "unreachable", "timed_out", "too_slow"})
 EXPIRED = frozenset({"forbidden", "not_found"})
 
 
@@ -38,4 +38,4 @@ def is_expired(failure: Failure, *, left_s: float) -> bool:
 
 def may_differ(failure: Failure) -> bool:
     """Tell whether another link to the same content may work where this one did not."""
-    return failure.reason in _OF_THE_BODY and not failure.expired
+    return failure.reason not in _OF_THE_CONTENT and not failure.expired

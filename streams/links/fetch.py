@@ -2,17 +2,17 @@
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import aiohttp
 import stamina
 
+from streams.engine.fatal import where
 from streams.helpings import in_helpings
 from streams.links import content, events
 from streams.links.blobs import Blobs, StoreUnavailable, Writing
@@ -26,8 +26,10 @@ from streams.links.link import Facts, Link, Outcome, Reason
 
 INFLATED_AT_ONCE = 4  # pieces
 ERROR_BYTES = 4 * KIB  # how much of an error's body is looked at
+HEADER_CHARS_MAX = KIB  # of those that are told to others
+LENGTH_DIGITS_MAX = 19  # of 64 bits
 _OK = 200
-_SERVER_ERRORS = 500
+_SERVER_ERRORS = range(500, 600)
 _STATUSES: dict[int, Reason] = {
     403: "forbidden",
     404: "not_found",
@@ -81,21 +83,28 @@ class Fetcher:
 
     async def _fetch(self, link: Link, url: str, partition: int, progress: Progress, *, last: bool) -> Facts:
         number = 0
+        decided: dict[tuple[int, str], bool] = {}
 
-        def again(error: Exception) -> bool:
-            if isinstance(error, Failure):
-                retry = may_retry(error, attempt=number, left_s=self._left_s(link), limits=self._limits)
-            else:
-                # What cannot be stored is not lost as long as the link lives; nothing is recorded before we know.
-                retry = isinstance(error, StoreUnavailable)
-                if retry:
-                    events.STORE_AWAY(error=str(error))
-            if retry:
+        def again(failure: Failure) -> bool:
+            """Decide once for each attempt: bad bytes are kept only where no attempt follows."""
+            left_s = self._left_s(link)
+            return decided.setdefault(
+                (number, failure.reason), may_retry(failure, attempt=number, left_s=left_s, limits=self._limits)
+            )
+
+        def ended(error: Exception) -> bool:
+            """Tell how an attempt ended, and whether another one follows."""
+            # What cannot be stored is not lost as long as the link lives; nothing is recorded before we know.
+            away = isinstance(error, StoreUnavailable)
+            follows = away or (isinstance(error, Failure) and again(error))
+            if away:
+                events.STORE_AWAY(error=str(error))
+            if follows:
                 progress.failed()
-            return retry
+            return follows
 
         async for attempt in stamina.retry_context(
-            on=again,
+            on=ended,
             attempts=None,
             timeout=None,
             wait_initial=self._limits.retry_wait_s,
@@ -105,14 +114,24 @@ class Fetcher:
             with attempt:
                 number = attempt.num
                 keep_bad = lambda failure: last and not again(failure)  # noqa: E731
-                return await self._attempt(link, url, partition, progress, keep_bad)
+                return await self._foreseen(self._attempt(link, url, partition, progress, keep_bad))
         raise AssertionError("unreachable: stamina raises what the last attempt raised")
+
+    async def _foreseen(self, attempt: Awaitable[Facts]) -> Facts:
+        """Make a failure of what nobody foresaw: it may pass, and is nobody's but this link's."""
+        try:
+            return await attempt
+        except (Failure, StoreUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - see above
+            events.BROKEN(error=where(error))
+            raise Failure("unprocessable") from None
 
     async def _attempt(
         self, link: Link, url: str, partition: int, progress: Progress, keep_bad: Callable[[Failure], bool]
     ) -> Facts:
         async with self._client.open(url) as response:
-            await _check_status(response)
+            await self._check_status(response)
             inflate = _is_gzip(response) or (link.kind == "bundle" and link.expects == "json")
             intake = Intake(self._limits, inflate=inflate)
             async with self._blobs.writing(partition) as writing:
@@ -152,9 +171,10 @@ class Fetcher:
 
     async def _limited(self, response: aiohttp.ClientResponse, progress: Progress) -> AsyncIterator[bytes]:
         limits, received, begun_s = self._limits, 0, time.monotonic()
-        if (response.content_length or 0) > limits.bytes_max:
+        declared = _declared_bytes(response.headers)
+        if (declared or 0) > limits.bytes_max:
             raise Failure("too_large")
-        async for block in blocks(response):
+        async for block in blocks(response, idle_timeout_s=limits.idle_timeout_s):
             received += len(block)
             progress.received(len(block))
             if received > limits.bytes_max:
@@ -163,8 +183,34 @@ class Fetcher:
             if passed_s > limits.rate_after_s and received < passed_s * limits.rate_bytes_per_s_min:
                 raise Failure("too_slow")
             yield block
-        if response.content_length is not None and received != response.content_length:
+        if declared is not None and received != declared:
             raise Failure("truncated")
+
+    async def _check_status(self, response: aiohttp.ClientResponse) -> None:
+        """Raise `Failure` unless the answer has the content."""
+        status = response.status
+        if status == _OK:
+            encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+            if encoding != "identity" and encoding not in _GZIP_ENCODINGS:
+                raise Failure("wrong_encoding")
+            return
+        if status in range(300, 400):
+            raise Failure("redirected")
+        if status in _SERVER_ERRORS:
+            raise Failure("server_error")
+        said = await self._said(response)
+        raise Failure(_STATUSES.get(status, "refused"), expired=any(word in said for word in _EXPIRED_WORDS))
+
+    async def _said(self, response: aiohttp.ClientResponse) -> bytes:
+        """Return the beginning of an error's body, as far as it comes: the status says enough without it."""
+        said = b""
+        with suppress(Failure, TimeoutError):
+            async with asyncio.timeout(self._limits.answer_timeout_s):
+                async for block in blocks(response, idle_timeout_s=self._limits.idle_timeout_s):
+                    said += block
+                    if len(said) >= ERROR_BYTES:
+                        break
+        return said
 
     def _left_s(self, link: Link) -> float:
         return link.deadline.timestamp() - self._clock()
@@ -173,30 +219,10 @@ class Fetcher:
         return datetime.fromtimestamp(self._clock(), UTC)
 
 
-async def _check_status(response: aiohttp.ClientResponse) -> None:
-    """Raise `Failure` unless the answer has the content."""
-    status = response.status
-    if status == _OK:
-        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-        if encoding != "identity" and encoding not in _GZIP_ENCODINGS:
-            raise Failure("wrong_encoding")
-        return
-    if status in range(300, 400):
-        raise Failure("redirected")
-    if status >= _SERVER_ERRORS:
-        raise Failure("server_error")
-    said = b""
-    async for block in blocks(response):
-        said += block
-        if len(said) >= ERROR_BYTES:
-            break
-    raise Failure(_STATUSES.get(status, "refused"), expired=any(word in said for word in _EXPIRED_WORDS))
-
-
 async def _facts(response: aiohttp.ClientResponse, intake: Intake, writing: Writing, shelf: Any) -> Facts:  # noqa: ANN401
     blob = await writing.keep(intake.sha256, shelf)
     headers = response.headers
-    return Facts(intake.bytes, intake.sha256, blob, headers.get("ETag"), headers.get("Last-Modified"))
+    return Facts(intake.bytes, intake.sha256, blob, _text(headers.get("ETag")), _text(headers.get("Last-Modified")))
 
 
 async def _pieces(intake: Intake, blocks_: AsyncIterator[bytes], digest: Any) -> AsyncIterator[bytes]:  # noqa: ANN401
@@ -219,12 +245,30 @@ def _is_gzip(response: aiohttp.ClientResponse) -> bool:
     return response.headers.get("Content-Encoding", "").strip().lower() in _GZIP_ENCODINGS
 
 
+def _text(header: str | None) -> str | None:
+    """Return a header that is told to others; bytes that are no text are written out, and an endless one is left out.
+
+    The client hands out such bytes as halves of surrogate pairs (PEP 383), which no encoder takes.
+    """
+    if header is None or len(header) > HEADER_CHARS_MAX:
+        return None
+    return header.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _declared_bytes(headers: Mapping[str, str]) -> int | None:
+    """Return the length that the answer declares, if it is one."""
+    text = headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= LENGTH_DIGITS_MAX else None
+
+
 def _declared_digest(headers: Mapping[str, str]) -> tuple[Any, bytes] | None:
     """Return the hash that the answer declares, to be fed, and its value; None if there is none we can check."""
     for name, algorithm in _DIGESTS:
         try:
-            value = base64.b64decode(headers[name], validate=True)
-        except (KeyError, binascii.Error):  # a multipart object's is no hash of its bytes, and no base64 either
+            value = base64.b64decode(headers.get(name, ""), validate=True)
+        except ValueError:  # a multipart object's is no hash of its bytes, and no base64 either; nor is a byte 0xff
             continue
-        return hashlib.new(algorithm, usedforsecurity=False), value
+        digest = hashlib.new(algorithm, usedforsecurity=False)
+        if len(value) == digest.digest_size:
+            return digest, value
     return None

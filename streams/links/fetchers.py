@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Protocol
 
+from streams.engine.fatal import where
 from streams.links import address, events
 from streams.links.departures import Departure, Departures
 from streams.links.fetch import Progress
@@ -90,7 +91,7 @@ class Fetchers:
             try:
                 self._add(partition, link)
             except Exception as error:  # noqa: BLE001 - one link must not stop the others, and must not be lost
-                events.BROKEN(error=type(error).__name__)
+                events.BROKEN(error=where(error))
                 self._finished(partition, Departure(link, _unprocessable()))
         self._wake.set()
 
@@ -131,7 +132,7 @@ class Fetchers:
         try:
             outcome = await self._fetch(link, partition=partition, progress=fetching)
         except Exception as error:  # noqa: BLE001 - one link must not stop the others, and must not be lost
-            events.BROKEN(error=type(error).__name__)
+            events.BROKEN(error=where(error))
             outcome = _unprocessable()
         events.ENDED(_left_s(link), kind=link.kind)
         self._schedule.done(name)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from itertools import chain, islice
 from typing import NamedTuple, Protocol
 
+from streams.engine.fatal import where
 from streams.engine.job import Changes, Output, Poison
 from streams.links import events
 from streams.links.departures import Departure
@@ -102,7 +103,7 @@ class Settling:
         try:
             return _Ended(departure, list(self._outputs.ended(departure)), outcome.outcome, outcome.reason or "")
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one link must not stop its neighbours
-            events.BROKEN(error=type(error).__name__)
+            events.BROKEN(error=where(error))
             return self._refused(departure, UNPROCESSABLE)
 
     def _refused(self, departure: Departure, reason: str) -> _Ended:

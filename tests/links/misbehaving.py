@@ -89,14 +89,38 @@ def drip(every_s=0.05):
     return answer
 
 
-def endless(piece):
+def endless(piece, *, status=200, every_s=0.0):
     """Send `piece` again and again, chunked."""
 
     async def answer(writer):
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(b"HTTP/1.1 %d X\r\nTransfer-Encoding: chunked\r\n\r\n" % status)
         while True:
             writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
             await writer.drain()
+            await asyncio.sleep(every_s)
+
+    return answer
+
+
+def preamble(piece, every_s=0.0):
+    """Send `piece` again and again, and never an answer."""
+
+    async def answer(writer):
+        writer.write(b"HTTP/1.1 ")
+        while True:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(every_s)
+
+    return answer
+
+
+def raw(answer_bytes):
+    """Send exactly these bytes and close."""
+
+    async def answer(writer):
+        writer.write(answer_bytes)
+        await writer.drain()
 
     return answer
 

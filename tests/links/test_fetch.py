@@ -3,12 +3,13 @@
 import asyncio
 import gzip
 import hashlib
+import json
 import os
 from base64 import b64encode
 
 import pytest
 
-from tests.links.misbehaving import good
+from tests.links.misbehaving import good, raw
 
 JSON = b'{"resourceType":"Bundle","entry":[]}'
 
@@ -137,3 +138,33 @@ async def test_a_store_that_takes_nothing_is_said_and_waited_for(server, fetch, 
 
     assert (await fetching).outcome == "stored"
     assert list(stored().values()) == [JSON]
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        pytest.param(b'"\xff"', '"\\xff"', id="no-text"),
+        pytest.param('"é"'.encode(), '"é"', id="text"),
+        pytest.param(b'"\xc3"', '"\\xc3"', id="cut-text"),
+        pytest.param(b"", "", id="empty"),
+        pytest.param(b"x" * 5000, None, id="endless"),
+    ],
+)
+async def test_header_bytes_become_text_whatever_they_are(server, fetch, link, sent, told):
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nETag: %s\r\nLast-Modified: %s\r\n\r\n"
+    url = server.on("/a", raw(head % (len(JSON), sent, sent) + JSON))
+
+    outcome = await fetch(link(url))
+
+    assert (outcome.facts.etag, outcome.facts.last_modified) == (told, told)
+    assert json.dumps(outcome.facts, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("name", [b"Content-MD5", b"x-amz-checksum-sha256", b"Content-Type", b"X-Odd"])
+@pytest.mark.parametrize("value", [b"\xff", b"", b"AAAA", b"====", "é".encode(), b"a b", b"\xc3\xa9" * 100])
+async def test_no_header_that_says_nothing_costs_a_good_body(server, fetch, link, stored, name, value):
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%s: %s\r\n\r\n" % (len(JSON), name, value)
+
+    outcome = await fetch(link(server.on("/a", raw(head + JSON))))
+
+    assert stored() == {outcome.facts.blob: JSON}

@@ -1,5 +1,6 @@
 """Links whose servers misbehave: each ends as stated, within its limits, and leaves nothing half-written."""
 
+import asyncio
 import gzip
 import socket
 import ssl
@@ -11,11 +12,15 @@ import pytest
 from aiohttp.abc import AbstractResolver
 
 from streams.links.address import AddressRules
+from streams.links.intake import Intake
 from streams.links.limits import MIB
-from tests.links.misbehaving import drip, endless, good, hang, misbehaving, reset
+from tests.links.misbehaving import drip, endless, good, hang, misbehaving, preamble, raw, reset
 
 JSON = b'{"resourceType":"Bundle"}'
 XML_EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+
+
+take = Intake.take
 
 
 class Names(AbstractResolver):
@@ -250,3 +255,131 @@ async def test_no_failure_quotes_the_link(server, fetch, link, caplog):
 
     assert "00ff" not in caplog.text
     assert "/secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(preamble(b"100 Continue\r\n\r\nHTTP/1.1 "), id="1xx"),
+        pytest.param(preamble(b"100 Continue\r\n\r\nHTTP/1.1 ", every_s=0.05), id="1xx-dripping"),
+        pytest.param(preamble(b"103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 ", every_s=0.05), id="103-dripping"),
+        pytest.param(preamble(b"200 OK", every_s=0.05), id="status-dripping"),
+        pytest.param(preamble(b"200 OK\r\nA: b", every_s=0.05), id="headers-dripping"),
+    ],
+)
+async def test_an_answer_that_never_begins_ends_within_its_limit(server, fetch, link, answer):
+    begun = time.monotonic()
+
+    ended = await fetch(link(server.on("/a", answer)), answer_timeout_s=0.5)
+
+    assert (ended.outcome, ended.reason) == ("failed", "too_slow")
+    assert len(server.asked) == 2
+    assert time.monotonic() - begun < 10
+
+
+async def test_the_body_of_an_error_that_never_ends_says_no_more_than_its_status(server, fetch, link):
+    url = server.on("/a", endless(b"x", status=404, every_s=0.05))
+
+    ended = await fetch(link(url, left_s=-1), answer_timeout_s=0.3)
+
+    assert (ended.outcome, ended.reason) == ("expired", "not_found")
+
+
+async def test_an_error_whose_body_breaks_off_says_what_its_status_says(server, fetch, link):
+    ended = await fetch(link(server.on("/a", good(b"x", status=404, declared=100)), left_s=-1))
+
+    assert (ended.outcome, ended.reason) == ("expired", "not_found")
+
+
+async def test_endless_decoration_between_chunks_is_not_taken_for_a_body(server, fetch, link):
+    async def answer(writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n5;")
+        while True:
+            writer.write(b"a=b;" * 100)
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    ended = await fetch(link(server.on("/a", answer), left_s=0.5))
+
+    assert (ended.outcome, ended.reason) in {("failed", "timed_out"), ("failed", "bad_answer"), ("failed", "truncated")}
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(101, "refused"), (204, "refused"), (206, "refused"), (599, "server_error"), (600, "refused"), (999, "refused")],
+)
+async def test_a_status_that_is_no_answer_to_what_was_asked_is_refused(server, fetch, link, status, reason):
+    ended = await fetch(link(server.on("/a", good(b"", status=status)), left_s=0.2))
+
+    assert (ended.outcome, ended.reason) == ("failed", reason)
+
+
+@pytest.mark.parametrize(
+    ("length", "reasons"),
+    [
+        *((value, {"bad_answer"}) for value in ("-5", "1_0", "0x10", "+25", "٣", "25, 26", "9" * 30)),
+        ("9" * 18, {"too_large"}),
+        ("1", {"truncated", "bad_answer"}),
+    ],
+)
+async def test_a_length_that_is_none_is_a_bad_answer(server, fetch, link, length, reasons):
+    ended = await fetch(link(server.on("/a", good(JSON, declared=length)), left_s=0.2))
+
+    assert (ended.outcome, ended.reason in reasons or ended.reason) == ("failed", True)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"\x00" * 1000,
+        b"HTTP/9.9 200 OK\r\n\r\n",
+        b"HTTP/1.1 2OO OK\r\n\r\n",
+        b"HTTP/1.1 99999 OK\r\n\r\n",
+        b"HTTP/1.1 -1 OK\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"\x16\x03\x01\x02\x00",
+        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 10_000 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 " + b"O" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 100 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n" + b"A: b\r\n" * 10_000,
+    ],
+)
+async def test_what_is_no_http_ends_as_a_failed_link_that_somebody_foresaw(server, fetch, link, capsys, head):
+    ended = await fetch(link(server.on("/a", raw(head)), left_s=0.3), attempts_max=1)
+
+    assert (ended.outcome, ended.reason != "unprocessable") == ("failed", True)
+    assert "fetch_broken" not in capsys.readouterr().out
+
+
+class Counting:
+    def __init__(self):
+        self.bytes = self.failures = 0
+
+    def received(self, byte_count):
+        self.bytes += byte_count
+
+    def failed(self):
+        self.failures += 1
+
+
+@pytest.mark.parametrize("answer", [good(JSON, declared=1000), good(JSON, Content_MD5=b64encode(b"0" * 16).decode())])
+async def test_an_attempt_that_is_followed_by_another_is_counted_once(server, fetch, link, answer):
+    progress = Counting()
+
+    await fetch(link(server.on("/a", answer)), progress=progress, attempts_max=3)
+
+    assert len(server.asked) == 3
+    assert progress.failures == 2
+
+
+async def test_what_nobody_foresaw_is_tried_again(server, fetch, link, stored, monkeypatch):
+    breaks = iter([True, False])
+    monkeypatch.setattr(Intake, "take", lambda self, pieces: 1 / 0 if next(breaks, False) else take(self, pieces))
+
+    ended = await fetch(link(server.on("/a", good(JSON))))
+
+    assert stored() == {ended.facts.blob: JSON}
