@@ -21,6 +21,7 @@ SAMPLE_PATIENT_ID = "01936b20-48f8-7d49-8bc6-50e0c4986011"
 _TYPES = {"json": "application/json", "xml": "application/xml", "pdf": "application/pdf", "html": "text/html"}
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ENCOUNTER = "encounter.hl7.json"
+_NOTIFICATIONS = frozenset({"medication-dispense.json", "laboratory-report.json", "discharge-summary.json"})
 _MODIFIED = "Thu, 30 Oct 2025 12:00:00 GMT"
 
 
@@ -40,6 +41,8 @@ def find(name: str, *, patient_id: str = SAMPLE_PATIENT_ID) -> Object | None:
         return plain and Object(gzip.compress(plain.body, mtime=0), "application/gzip", "gzip")
     if name == _ENCOUNTER:
         return Object(_content(_ENCOUNTER, patient_id), "application/octet-stream")
+    if name in _NOTIFICATIONS:
+        return Object(_content(name, patient_id), _TYPES["json"])
     if ending == "csv":
         return Object(_content("result.csv", patient_id), "text/csv")
     if ending == "xml":

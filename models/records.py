@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 Outcome = Literal["stored", "expired", "failed"]
+BundleKind = Literal["consolidated", "encounter", "notification"]
 RowStatus = Literal["successful", "failed", "waiting"]
 
 
@@ -69,6 +70,45 @@ class DocumentBulkDownloadUrls(DocumentDownload):
     """`medical.document-bulk-download-urls`: links to all of a patient's documents."""
 
 
+class PagedDocumentEntry(DocumentEntry):
+    """One document of a page; Metriport gives its link two names."""
+
+    download_url: str | None = Field(None, description="As `url`.")
+    organization_identifiers: list[Any] | None = Field(None, description="Who holds it, as received.")
+
+
+class Pagination(Record):
+    """Which page this is."""
+
+    page: int | None = Field(None, description="From 1.")
+    total_pages: int | None = None
+    total_items: int | None = Field(None, description="Documents on all pages.")
+
+
+class DocumentBulkDownloadPaged(DocumentConversion):
+    """`medical.document-bulk-download-paged`: one page of the links; all pages have the same `requestId`."""
+
+    documents: list[PagedDocumentEntry] | None = Field(None, description="null: not told. []: none.")
+    pagination: Pagination | None = None
+
+
+class NetworkSource(Record):
+    """The kind of source that answered."""
+
+    type: str | None = Field(None, description="`hie`, `pharmacy` or `lab`.")
+    source: str | None = Field(None, description="Which one of its kind, as `surescripts`.")
+    status: str | None = None
+    completed_at: str | None = None
+    first_data_ready_at: str | None = None
+
+
+class NetworkQuery(DocumentConversion):
+    """`network-query.*`: a source answered a network query. `status` is the source's."""
+
+    consolidated_data_url: str | None = Field(None, description="A presigned link to the patient's consolidated data.")
+    source: NetworkSource | None = None
+
+
 class Filters(Record):
     """What a consolidated query asked for."""
 
@@ -86,13 +126,37 @@ class ConsolidatedData(DocumentConversion):
 
 
 class PatientAdt(Common):
-    """`patient.admit`, `patient.transfer`, `patient.discharge`."""
+    """`patient.admit`, `patient.transfer`, `patient.discharge`, `medical.discharge-summary`."""
 
     url: str | None = Field(None, description="A presigned link to the encounter's FHIR bundle.")
     when_source_sent: str | None = None
     admit_timestamp: str | None = None
     discharge_timestamp: str | None = None
     transfers: list[dict[str, Any]] | None = None
+
+
+class PatientPharmacy(Common):
+    """`patient.pharmacy`: a medication was dispensed."""
+
+    url: str | None = Field(None, description="A presigned link to a FHIR bundle.")
+    medication_dispensed_date: str | None = None
+
+
+class PatientLaboratory(Common):
+    """`patient.laboratory`: laboratory results came."""
+
+    url: str | None = Field(None, description="A presigned link to a FHIR bundle.")
+    specimen_collected_date: str | None = None
+
+
+class MessageStatus(Common):
+    """`message.status`: what became of a message to a provider."""
+
+    id: str | None = Field(None, description="Metriport's id of the message that was sent.")
+    status: str | None = None
+    sent_at: str | None = None
+    completed_at: str | None = None
+    reason: str | None = None
 
 
 class BulkPatientCreate(Common):
@@ -128,7 +192,7 @@ class Document(Fetched):
 class Bundle(Fetched):
     """`bundles`: one FHIR bundle, fetched; an empty result is `stored` with `bytes` 0 and no `blob`."""
 
-    kind: Literal["consolidated", "encounter"]
+    kind: BundleKind
     format: Literal["json", "pdf", "html"] = "json"
     filters: Filters | None = None
     complete: bool = Field(description="No filters: it holds all there is.")
@@ -160,7 +224,7 @@ class Snapshot(Common):
     """`fhir.snapshots`: one processed bundle."""
 
     snapshot_id: str
-    kind: Literal["consolidated", "encounter"]
+    kind: BundleKind
     complete: bool
     filters: Filters | None = None
     counts: SnapshotCounts

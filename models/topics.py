@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from models import messages
+
 DAY_MS = 24 * 60 * 60 * 1000
 FOR_EVER: Literal[-1] = -1
 
@@ -12,17 +14,9 @@ QUARANTINE_ROOM_BYTES = 64 * 1024
 
 STAGES = ("deliveries", "links", "bundles", "patients")
 
-PER_PATIENT_TYPES = (
-    "medical.document-download",
-    "medical.document-conversion",
-    "medical.document-bulk-download-urls",
-    "medical.consolidated-data",
-    "patient.admit",
-    "patient.transfer",
-    "patient.discharge",
-)
-BULK_PATIENT_CREATE = "medical.bulk-patient-create"
-DELIVERY_TYPES = (*PER_PATIENT_TYPES, BULK_PATIENT_CREATE)
+PER_PATIENT_TYPES = tuple(name for name, kind in messages.TYPES.items() if kind.scope == "patient")
+BULK_PATIENT_CREATE = messages.BULK_PATIENT_CREATE
+DELIVERY_TYPES = tuple(messages.TYPES)
 
 # The types that Metriport's consolidation lets through; all others share `fhir.state.other`.
 FHIR_STATE_TYPES = (
@@ -125,9 +119,9 @@ def _topics(fhir_state_types: tuple[str, ...]) -> Iterator[Topic]:
         "patient id, else bulk request id, user id, message id",
         "the request body, byte for byte; one record per patient",
     )
-    for name in PER_PATIENT_TYPES:
-        yield Topic(name, "patient id", "the delivery for one patient, normalized", 30 * DAY_MS)
-    yield Topic(BULK_PATIENT_CREATE, "request id", "the progress of a bulk patient create", 30 * DAY_MS)
+    for kind in messages.TYPES.values():
+        key = "patient id" if kind.scope == "patient" else "request id"
+        yield Topic(kind.name, key, kind.says, kind.retention_days * DAY_MS)
     yield Topic(UNRECOGNISED, "as in webhooks", "the body as received, of a type without a model", 30 * DAY_MS)
     yield Topic(DOCUMENTS, "patient id", "one document, fetched, or why not")
     yield Topic(BUNDLES, "patient id", "one FHIR bundle, fetched, or why not")

@@ -8,7 +8,7 @@ this file is kept. Only what a record cannot exist without is required.
 import math
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field
 from pydantic.alias_generators import to_camel
 
 
@@ -85,7 +85,7 @@ class PatientEntry(Patient):
 
 
 class Document(Wire):
-    """One document of a patient; `url` only in `medical.document-bulk-download-urls`."""
+    """One document of a patient; `url` only where links are sent."""
 
     id: Text = None
     file_name: Text = None
@@ -98,10 +98,32 @@ class Document(Wire):
     url: Text = None
 
 
+class PagedDocument(Document):
+    """One document of `medical.document-bulk-download-paged`, which has the link under two names."""
+
+    download_url: Text = None
+    organization_identifiers: list[Any] | None = None
+
+
+class Pagination(Wire):
+    """Which page of how many, from 1."""
+
+    page: int | None = None
+    total_pages: int | None = None
+    total_items: int | None = None
+
+
 class DocumentsEntry(PatientEntry):
     """`medical.document-download` and `medical.document-bulk-download-urls`; None is "not told", [] is "none"."""
 
     documents: list[Document] | None = None
+
+
+class PagedDocumentsEntry(PatientEntry):
+    """`medical.document-bulk-download-paged`: one of several messages with the same `requestId`."""
+
+    documents: list[PagedDocument] | None = None
+    pagination: Pagination | None = None
 
 
 class Filters(Wire):
@@ -130,6 +152,52 @@ class AdtPayload(Patient):
     transfers: list[dict[str, Any]] | None = None
 
 
+class NetworkSource(Wire):
+    """The kind of source that answered a network query, and with what."""
+
+    type: Text = None
+    source: Text = None
+    status: Text = None
+    completed_at: Text = None
+    first_data_ready_at: Text = None
+
+
+class NetworkQueryPayload(Patient):
+    """`network-query.*`; `consolidatedDataUrl` is there even when the source failed."""
+
+    consolidated_data_url: Text = None
+    source: NetworkSource | None = None
+
+    @computed_field
+    def status(self) -> str | None:
+        """Say how the source's answer ended, where the other types say it."""
+        return self.source.status if self.source else None
+
+
+class PharmacyPayload(Patient):
+    """`patient.pharmacy`; the dispensed medication is behind `url`."""
+
+    url: Text = None
+    medication_dispensed_date: Text = None
+
+
+class LaboratoryPayload(Patient):
+    """`patient.laboratory`; the results are behind `url`."""
+
+    url: Text = None
+    specimen_collected_date: Text = None
+
+
+class MessageStatusPayload(Patient):
+    """`message.status`: what became of a message that the customer sent to a provider."""
+
+    id: Text = None
+    status: Text = None
+    sent_at: Text = None
+    completed_at: Text = None
+    reason: Text = None
+
+
 class BulkPatientCreate(Wire):
     """`medical.bulk-patient-create`; `result` is a link to a CSV."""
 
@@ -137,14 +205,3 @@ class BulkPatientCreate(Wire):
     status: Text = None
     result: Text = None
     reason: Text = None
-
-
-PER_PATIENT: dict[str, type[Patient]] = {
-    "medical.document-download": DocumentsEntry,
-    "medical.document-conversion": PatientEntry,
-    "medical.document-bulk-download-urls": DocumentsEntry,
-    "medical.consolidated-data": ConsolidatedEntry,
-    "patient.admit": AdtPayload,
-    "patient.transfer": AdtPayload,
-    "patient.discharge": AdtPayload,
-}

@@ -1,5 +1,6 @@
 """What the demo posts, and what must come out of it. Pure."""
 
+import json
 import random
 import uuid
 from collections import Counter
@@ -10,6 +11,8 @@ from typing import Any
 
 from cli import sampling
 from models import samples, topics
+from streams.deliveries.normalize import normalize
+from streams.links import worklist
 
 
 @dataclass(frozen=True)
@@ -23,19 +26,7 @@ class Post:
 
 DUPLICATE = "a duplicate, dropped"
 
-# What the links of one delivery lead to, beyond its own record.
-_BEHIND_LINKS = {
-    "medical.document-bulk-download-urls": {topics.DOCUMENTS: 1},
-    "medical.consolidated-data": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
-    "medical.consolidated-data.empty": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
-    "medical.consolidated-data.whole": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
-    "medical.consolidated-data.failed": {topics.BUNDLES: 1},
-    "medical.consolidated-data.pdf": {topics.BUNDLES: 1},
-    "patient.admit": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
-    "patient.transfer": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
-    "patient.discharge": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
-    "medical.bulk-patient-create": {topics.BULK_PATIENTS: 3},
-}
+ROWS = 3  # of the bulk result that the demo's links lead to
 
 
 def posts(*, now: datetime, links: str) -> Iterator[Post]:
@@ -60,7 +51,24 @@ def expected(sent: list[Post]) -> Counter[str]:
     counts = Counter(post.becomes for post in sent if post.becomes in known)
     counts[topics.WEBHOOKS] = sum(post.becomes != "the pong" for post in sent)
     for post in sent:
-        counts.update(_BEHIND_LINKS.get(post.name, {}))
+        counts.update(_behind_links(post))
+    return counts
+
+
+def _behind_links(post: Post) -> Counter[str]:
+    """Return what the links of one delivery lead to, beyond its own record."""
+    counts: Counter[str] = Counter()
+    if post.becomes not in worklist.topics_with_links():
+        return counts
+    found = normalize(json.loads(post.body), index=0, received_at=None)
+    for link in worklist.links(found.topic, found.value or b"", worklist.Source("demo/0/0", "demo", 0, 0)):
+        if link.kind == "bulk-result":
+            counts[topics.BULK_PATIENTS] += ROWS
+            continue
+        counts[topics.DOCUMENTS if link.kind == "document" else topics.BUNDLES] += 1
+        is_failure = link.settled is not None and link.settled.outcome == "failed"
+        if link.kind == "bundle" and link.record["format"] == "json" and not is_failure:
+            counts[topics.FHIR_SNAPSHOTS] += 1
     return counts
 
 

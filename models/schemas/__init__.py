@@ -5,20 +5,14 @@ test fails while what is committed is not what would be written.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from models import headers, records, states, topics
+from models import headers, messages, records, states, topics
 from models.records import Record
 
-MODELS: dict[str, type[Record]] = {
-    "medical.document-download": records.DocumentDownload,
-    "medical.document-conversion": records.DocumentConversion,
-    "medical.document-bulk-download-urls": records.DocumentBulkDownloadUrls,
-    "medical.consolidated-data": records.ConsolidatedData,
-    "patient.admit": records.PatientAdt,
-    "patient.transfer": records.PatientAdt,
-    "patient.discharge": records.PatientAdt,
-    topics.BULK_PATIENT_CREATE: records.BulkPatientCreate,
+MODELS: Mapping[str, type[Record]] = {
+    **{kind.name: kind.record for kind in messages.TYPES.values()},
     topics.DOCUMENTS: records.Document,
     topics.BUNDLES: records.Bundle,
     topics.BULK_PATIENTS: records.BulkPatient,

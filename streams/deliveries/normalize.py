@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import ValidationError
 
-from models import topics, wire
-from models.errors import Quarantined
+from models import messages, topics, wire
+from models.errors import Quarantined, QuarantineReason
 
 _OF_THE_DELIVERY = ("messageId", "type", "when", "receivedAt", "metadata")
 
@@ -31,14 +31,16 @@ def normalize(body: dict[str, Any], *, index: int | None, received_at: str | Non
     Raise `Quarantined` if it is of a known type but cannot be mapped.
     """
     meta = _meta(body)
-    if meta.type == topics.BULK_PATIENT_CREATE:
-        job = _validated(wire.BulkPatientCreate, body.get("bulkPatientCreate"))
-        return Normalized(meta, meta.type, job.request_id.encode(), _dumps(_common(meta, received_at) | _own(job)))
-    model = wire.PER_PATIENT.get(meta.type)
-    if model is None:
+    kind = messages.TYPES.get(meta.type)
+    if kind is None:
         return Normalized(meta, topics.UNRECOGNISED, None, None)
-    patient = _validated(model, _entry(body, index))
-    return Normalized(meta, meta.type, patient.patient_id.encode(), _dumps(_common(meta, received_at) | _own(patient)))
+    if kind.scope == "bulk":
+        part = _validated(kind.wire, body.get("bulkPatientCreate"), otherwise="unknown_shape")
+        key = part.request_id
+    else:
+        part = _validated(kind.wire, _entry(body, index), otherwise="no_patient")
+        key = part.patient_id
+    return Normalized(meta, meta.type, key.encode(), _dumps(_common(meta, received_at) | _own(part)))
 
 
 def event_time(meta: wire.Meta, received_at: str | None) -> str:
@@ -58,7 +60,7 @@ def _meta(body: dict[str, Any]) -> wire.Meta:
         raise Quarantined("no_message_id")
     if not isinstance(raw.get("type"), str) or not raw["type"]:
         raise Quarantined("no_type")
-    meta: wire.Meta = _validated(wire.Meta, raw)
+    meta: wire.Meta = _validated(wire.Meta, raw, otherwise="unknown_shape")
     return meta
 
 
@@ -75,9 +77,9 @@ def _entry(body: dict[str, Any], index: int | None) -> Any:  # noqa: ANN401 - wh
     return body.get("payload")
 
 
-def _validated(model: type[wire.Wire], part: Any) -> Any:  # noqa: ANN401 - an instance of `model`
+def _validated(model: type[wire.Wire], part: Any, *, otherwise: QuarantineReason) -> Any:  # noqa: ANN401 - an instance of `model`
     if not isinstance(part, dict):
-        raise Quarantined("no_patient" if model in wire.PER_PATIENT.values() else "unknown_shape")
+        raise Quarantined(otherwise)
     try:
         return model.model_validate(part)
     except (ValidationError, RecursionError) as error:

@@ -1,19 +1,10 @@
 """Until when a link works: what the link itself says, else what Metriport documents."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
-# The documented life of a link, for links that do not say.
-LIFE_S: Mapping[str, int] = {
-    "medical.consolidated-data": 180,
-    "medical.bulk-patient-create": 180,
-    "medical.document-bulk-download-urls": 600,
-    "patient.admit": 600,
-    "patient.transfer": 600,
-    "patient.discharge": 600,
-}
-LIFE_S_DEFAULT = 180
+from models import messages
+
 EXPIRES_S_MAX = 7 * 24 * 60 * 60  # AWS signs for a week at most
 EXPIRES_DIGITS_MAX = 6
 
@@ -23,7 +14,7 @@ def deadline(url: str, *, kind: str, when: datetime, received: datetime) -> date
 
     Whatever the link says of itself, it is not later than a week after it was `received`: nobody signs for longer.
     """
-    until = signed_until(url) or when + timedelta(seconds=LIFE_S.get(kind, LIFE_S_DEFAULT))
+    until = signed_until(url) or when + timedelta(seconds=messages.TYPES[kind].link_life_s)
     return min(until, received + timedelta(seconds=EXPIRES_S_MAX))
 
 

@@ -16,6 +16,7 @@ _TIMESTAMP_MS_MAX = 200_000_000_000_000  # in the year 8307
 Reason = Literal[
     "no_link",
     "query_failed",
+    "source_failed",
     "bad_link",
     "address_refused",
     "redirected",

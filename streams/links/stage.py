@@ -22,7 +22,7 @@ from streams.links.client import Client
 from streams.links.fetch import Fetcher
 from streams.links.job import LinksJob
 from streams.links.limits import FetchLimits
-from streams.links.worklist import TOPICS
+from streams.links.worklist import topics_with_links
 
 
 def worker(settings: WorkerSettings) -> Worker:
@@ -39,7 +39,7 @@ def worker(settings: WorkerSettings) -> Worker:
 
     job = LinksJob(settings.topic_prefix, limits, open_, end=partial(die, stage="links"))
     # One delivery may list thousands of links, and its changes are one record batch.
-    return create(job, engine_settings("links", TOPICS, settings, batch_records_max=50))
+    return create(job, engine_settings("links", topics_with_links(), settings, batch_records_max=50))
 
 
 def fetch_limits(settings: WorkerSettings) -> FetchLimits:

@@ -1,12 +1,12 @@
 """What a delivery asks to be fetched. Pure: one normalized record in, its links out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from models import records, topics
+from models import messages, records
 from streams.links import address, content
 from streams.links.deadline import deadline
 from streams.links.link import Link, Settled, moment
@@ -42,13 +42,13 @@ def links(kind: str, value: bytes, source: Source) -> list[Link]:
 
     Raise `UnknownShape` if the record is not of that type.
     """
-    model, find = _READERS[kind]
+    told = messages.TYPES[kind]
     try:
-        delivery: Any = model.model_validate_json(value)
+        delivery: Any = told.record.model_validate_json(value)
     except ValidationError:
         raise UnknownShape from None
     common = {name: field for name, field in delivery.model_dump(by_alias=True).items() if name in _COMMON_ALIASES}
-    key = delivery.request_id if kind == topics.BULK_PATIENT_CREATE else delivery.patient_id
+    key = delivery.request_id if told.scope == "bulk" else delivery.patient_id
     received = moment(source.timestamp_ms)
     sent = _moment(delivery.when, near=received) or _moment(delivery.received_at, near=received) or received
     return [
@@ -66,8 +66,25 @@ def links(kind: str, value: bytes, source: Source) -> list[Link]:
             record=common | found.record,
             settled=found.settled,
         )
-        for index, found in enumerate(map(_readable, find(delivery)))
+        for index, found in enumerate(map(_readable, _carried(told.links, delivery)))
     ]
+
+
+def topics_with_links() -> tuple[str, ...]:
+    """Return the delivery types that carry links, by the names of their topics."""
+    return tuple(name for name, told in messages.TYPES.items() if told.links is not None)
+
+
+def _carried(rule: messages.Links | None, delivery: Any) -> Iterator[_Found]:  # noqa: ANN401 - a record of its type
+    match rule:
+        case messages.DocumentLinks():
+            yield from _documents(delivery)
+        case messages.OfferedLinks():
+            yield from _consolidated(delivery)
+        case messages.BundleLink():
+            yield _bundle(delivery, rule)
+        case messages.BulkResultLink():
+            yield from _bulk_result(delivery)
 
 
 def _readable(found: _Found) -> _Found:
@@ -76,14 +93,15 @@ def _readable(found: _Found) -> _Found:
     return found._replace(urls=urls, settled=found.settled if urls or not found.urls else Settled("failed", "bad_link"))
 
 
-def _documents(delivery: records.DocumentBulkDownloadUrls) -> Iterator[_Found]:
+def _documents(delivery: records.DocumentBulkDownloadUrls | records.DocumentBulkDownloadPaged) -> Iterator[_Found]:
     for entry in delivery.documents or ():
+        urls = _urls(entry.url, getattr(entry, "download_url", None))
         yield _Found(
             "document",
-            _urls(entry.url),
+            urls,
             content.declared(entry.mime_type),
             {"documentId": entry.id, "fileName": entry.file_name, "mimeType": entry.mime_type},
-            None if entry.url else Settled("failed", "no_link"),
+            None if urls else Settled("failed", "no_link"),
         )
 
 
@@ -124,10 +142,13 @@ def _offered(bundle: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(urls) for name, urls in found.items()}
 
 
-def _encounter(delivery: records.PatientAdt) -> Iterator[_Found]:
-    facts = {"kind": "encounter", "format": "json", "filters": None, "complete": True}
-    settled = None if delivery.url else Settled("failed", "no_link")
-    yield _Found("bundle", _urls(delivery.url), "json", facts, settled)
+def _bundle(delivery: records.Common, rule: messages.BundleLink) -> _Found:
+    facts = {"kind": rule.kind, "format": "json", "filters": None, "complete": rule.complete}
+    fields = delivery.model_dump(by_alias=True)
+    url, status = fields.get(rule.field), fields.get("status")
+    if rule.needs_status and status and status != rule.needs_status:
+        return _Found("bundle", (), "json", facts, Settled("failed", "source_failed"))
+    return _Found("bundle", _urls(url), "json", facts, None if url else Settled("failed", "no_link"))
 
 
 def _bulk_result(delivery: records.BulkPatientCreate) -> Iterator[_Found]:
@@ -135,8 +156,8 @@ def _bulk_result(delivery: records.BulkPatientCreate) -> Iterator[_Found]:
         yield _Found("bulk-result", _urls(delivery.result), "text", {})
 
 
-def _urls(url: str | None) -> tuple[str, ...]:
-    return (url,) if url else ()
+def _urls(*urls: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(url for url in urls if url))
 
 
 def _object(value: object) -> dict[str, Any]:
@@ -158,12 +179,3 @@ def _moment(text: str | None, *, near: datetime) -> datetime | None:
 
 
 _COMMON_ALIASES = frozenset(field.alias or name for name, field in records.Common.model_fields.items())
-_READERS: dict[str, tuple[type[BaseModel], Callable[[Any], Iterator[_Found]]]] = {
-    "medical.consolidated-data": (records.ConsolidatedData, _consolidated),
-    "medical.document-bulk-download-urls": (records.DocumentBulkDownloadUrls, _documents),
-    topics.BULK_PATIENT_CREATE: (records.BulkPatientCreate, _bulk_result),
-    "patient.admit": (records.PatientAdt, _encounter),
-    "patient.transfer": (records.PatientAdt, _encounter),
-    "patient.discharge": (records.PatientAdt, _encounter),
-}
-TOPICS = tuple(_READERS)

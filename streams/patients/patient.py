@@ -6,7 +6,7 @@ A fold: the same record twice, or records of different topics in another order, 
 
 from typing import Any
 
-from models import topics
+from models import messages, topics
 from streams.patients import encounters
 from streams.patients.versions import earliest, keep_newest, latest, status_rank, version
 
@@ -34,9 +34,10 @@ def fold(state: State | None, topic: str, record: dict[str, Any]) -> State:
     seen = record.get("receivedAt") or record.get("when")
     state["firstSeen"] = earliest(state.get("firstSeen"), seen)
     state["lastSeen"] = latest(state.get("lastSeen"), seen)
-    if topic in topics.PER_PATIENT_TYPES:
+    kind = messages.TYPES.get(topic)
+    if kind is not None:
         _message(state, topic, record, at)
-    if topic.startswith("patient."):
+    if kind is not None and kind.is_stay:
         encounters.add(state.setdefault("stays", {}), record, at)
     if topic == topics.FHIR_SNAPSHOTS:
         _snapshot(state, record, at)

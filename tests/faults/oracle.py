@@ -4,7 +4,7 @@ import json
 from collections import Counter, defaultdict
 from typing import Any
 
-from models import topics
+from models import messages, topics
 from tests.faults.posts import Post
 
 PENDING = ("processing", "waiting")
@@ -43,7 +43,7 @@ class Expected:
             self.ids[meta["type"], key].append(meta["messageId"])
             self.metadata[meta["messageId"], key] = meta.get("data")
             # Metriport's request id is the message's, not the patient's.
-            fact = {**part, **meta, "receivedAt": received_at}
+            fact = {**(part.get("source") or {}), **part, **meta, "receivedAt": received_at}
             self._told[topics.BULK_JOBS if job else topics.PATIENTS, key].append(fact)
 
     def states(self) -> dict[tuple[str, str], dict[str, Any]]:
@@ -66,7 +66,7 @@ def _patient(patient_id: str, told: list[dict[str, Any]]) -> dict[str, Any]:
         "messages": {kind: _message(facts) for kind, facts in by_type.items()},
         "documents": nothing,
         "bundles": nothing,
-        "encounters": _encounters([fact for fact in by_age if fact["type"].startswith("patient.")]),
+        "encounters": _encounters([fact for fact in by_age if messages.TYPES[fact["type"]].is_stay]),
         "resources": {},
         "rejected": 0,
         "lastCompleteSnapshot": None,

@@ -4,7 +4,7 @@ import json
 import random
 from dataclasses import dataclass
 
-from models import samples
+from models import messages, samples
 
 SAMPLES = tuple(name for name in samples.names() if name not in ("ping", "devices.health-data"))
 STATUSES = ("processing", "completed", "failed")
@@ -59,7 +59,7 @@ def _new(number: int, patient: int, patients: int, chance: random.Random) -> byt
         entry["status"] = chance.choice(STATUSES)
     if payload := delivery.get("payload"):
         _about(payload, patient, chance)
-        if meta["type"].startswith("patient."):
+        if meta["type"] in messages.TYPES and messages.TYPES[meta["type"]].is_stay:
             _stay(payload, patient, chance)
     if delivery.get("patients") and chance.random() < 0.02:
         # One delivery may speak of several patients, who need not be of one partition.

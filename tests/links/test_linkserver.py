@@ -27,6 +27,11 @@ def links_of(name, origin, *, now):
         ("medical.document-bulk-download-urls", "doc.xml"),
         ("medical.bulk-patient-create", "result.csv"),
         ("patient.admit", "encounter.hl7.json"),
+        ("network-query.hie", "MR.json"),
+        ("patient.pharmacy", "medication-dispense.json"),
+        ("patient.laboratory", "laboratory-report.json"),
+        ("medical.discharge-summary", "discharge-summary.json"),
+        ("medical.document-bulk-download-paged.last", "doc.pdf"),
     ],
 )
 async def test_the_links_of_a_fresh_sample_lead_to_its_content(fetch, name, content):

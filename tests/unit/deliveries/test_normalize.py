@@ -4,20 +4,11 @@ import json
 
 import pytest
 
-from models import body, records, samples, wire
+from models import body, messages, samples, wire
 from models.errors import Quarantined
 from streams.deliveries.normalize import normalize
 
-MODELS = {
-    "medical.document-download": records.DocumentDownload,
-    "medical.document-conversion": records.DocumentConversion,
-    "medical.document-bulk-download-urls": records.DocumentBulkDownloadUrls,
-    "medical.consolidated-data": records.ConsolidatedData,
-    "medical.bulk-patient-create": records.BulkPatientCreate,
-    "patient.admit": records.PatientAdt,
-    "patient.transfer": records.PatientAdt,
-    "patient.discharge": records.PatientAdt,
-}
+MODELS = {name: kind.record for name, kind in messages.TYPES.items()}
 KNOWN = [name for name in samples.names() if samples.load(name)["meta"]["type"] in MODELS]
 RECEIVED = "2025-10-30T12:00:01.000Z"
 
@@ -38,11 +29,25 @@ def test_every_sample_of_a_known_type_becomes_a_valid_record_of_that_type(name):
     assert record["receivedAt"] == RECEIVED
 
 
-@pytest.mark.parametrize("name", ["devices.health-data", "network-query.hie"])
+@pytest.mark.parametrize("name", ["devices.health-data", "message.received"])
 def test_a_type_without_a_model_is_unrecognised_and_keeps_its_bytes(name):
     found = normalize(samples.load(name), index=0, received_at=RECEIVED)
 
     assert (found.topic, found.value) == ("unrecognised", None)
+
+
+@pytest.mark.parametrize("kind", ["patient.merge", "network-query.imaging", "network-query", "message.read", "patient"])
+def test_a_type_invented_tomorrow_is_not_mistaken_for_one_of_todays(kind):
+    delivery = samples.load("patient.admit")
+    delivery["meta"]["type"] = kind
+
+    assert normalize(delivery, index=0, received_at=RECEIVED).topic == "unrecognised"
+
+
+def test_the_status_of_a_network_query_is_its_sources():
+    record = normalized(samples.load("network-query.lab.failed"))
+
+    assert (record["status"], record["source"]["source"]) == ("failed", "quest")
 
 
 @pytest.mark.parametrize(

@@ -238,3 +238,60 @@ def test_a_link_survives_the_table(name):
 def test_no_record_and_no_text_holds_the_link(name, ended):
     for link in listed(samples.load(name)):
         assert "X-Amz" not in repr(link) + str(link) + outcome.record(link, ended).decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "complete"),
+    [
+        ("network-query.hie", "consolidated", False),
+        ("network-query.pharmacy", "consolidated", False),
+        ("network-query.lab", "consolidated", False),
+        ("network-query.hie.first-data-ready", "consolidated", False),
+        ("patient.pharmacy", "notification", False),
+        ("patient.laboratory", "notification", False),
+        ("medical.discharge-summary", "notification", False),
+        ("patient.admit", "encounter", True),
+    ],
+)
+def test_a_link_to_a_bundle_says_what_the_bundle_is(name, kind, complete):
+    (link,) = listed(samples.load(name))
+
+    assert (link.kind, link.expects, len(link.urls)) == ("bundle", "json", 1)
+    assert (link.record["kind"], link.record["format"], link.record["complete"]) == (kind, "json", complete)
+
+
+@pytest.mark.parametrize("status", ["failed", "processing", "partial"])
+def test_the_link_of_a_source_that_did_not_complete_is_not_fetched(status):
+    delivery = samples.load("network-query.hie")
+    delivery["payload"]["source"]["status"] = status
+
+    (link,) = listed(delivery)
+
+    assert (link.urls, link.settled.outcome, link.settled.reason) == ((), "failed", "source_failed")
+
+
+@pytest.mark.parametrize("name", ["network-query.hie", "patient.pharmacy", "medical.discharge-summary"])
+def test_a_message_that_should_carry_a_link_and_does_not_is_told(name):
+    delivery = samples.load(name)
+    for field in ("url", "consolidatedDataUrl"):
+        delivery["payload"].pop(field, None)
+
+    (link,) = listed(delivery)
+
+    assert (link.settled.outcome, link.settled.reason) == ("failed", "no_link")
+
+
+def test_each_document_of_a_page_has_a_link_under_either_name():
+    delivery = samples.load("medical.document-bulk-download-paged")
+    (document,) = delivery["patients"][0]["documents"]
+    others = [document | {"id": "second", "url": None}, document | {"id": "third", "downloadUrl": "https://b/third"}]
+    delivery["patients"][0]["documents"] += others
+
+    links = listed(delivery)
+
+    assert [link.record["documentId"] for link in links] == [document["id"], "second", "third"]
+    assert [link.urls for link in links] == [
+        (document["url"],),
+        (document["downloadUrl"],),
+        (document["url"], "https://b/third"),
+    ]
