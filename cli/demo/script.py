@@ -26,13 +26,15 @@ class Post:
 
 DUPLICATE = "a duplicate, dropped"
 
+WHOLE = "medical.consolidated-data.whole"
 ROWS = 3  # of the bulk result that the demo's links lead to
 
 
 def posts(*, now: datetime, links: str) -> Iterator[Post]:
     """Yield every sample once, one of them again, and a body nobody can map; `links` is who serves links."""
     patient_id = str(uuid.uuid4())
-    for number, name in enumerate(samples.names()):
+    # The whole record comes last: it says what there is, whatever the parts of it came to before.
+    for number, name in enumerate(sorted(samples.names(), key=lambda name: name == WHOLE)):
         sent_at = now + timedelta(milliseconds=number)
         sample = _of(sampling.fresh(samples.load(name), now=sent_at), patient_id)
         delivery = sampling.served_by(sample, f"{links}/{patient_id}")
