@@ -12,6 +12,7 @@ import aiohttp
 from cli.broker.errors import Unreachable
 from cli.connection import administration
 from cli.topics import kafka, plan
+from ingress import set_aside
 from models.settings import IngressSettings, KafkaSettings, WorkerSettings
 from models.topics import STAGES
 
@@ -60,6 +61,15 @@ def folder(what: str, path: Path, *, free_bytes_min: int = 0) -> Finding:
     well = free >= free_bytes_min
     says = f"{path}, {free >> 20} MiB free" + ("" if well else f", {free_bytes_min >> 20} MiB may be needed")
     return Finding(what=what, well=well, says=says)
+
+
+def spools(folder: Path) -> Finding:
+    """Look whether a damaged spool waits for a person."""
+    waiting = set_aside.waiting(folder)
+    says = "none"
+    if waiting:
+        says = f"{len(waiting)} damaged, {waiting[0].name} first: `metriport-streams spool list` says more"
+    return Finding(what="set aside", well=not waiting, says=says)
 
 
 async def topics(settings: KafkaSettings) -> list[Finding]:

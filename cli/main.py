@@ -8,7 +8,7 @@ import typer
 
 from cli import output
 from cli.broker import BrokerError
-from cli.commands import broker, demo, doctor, fhir, links, patient, service, signatures, tail, topics, trigger
+from cli.commands import broker, demo, doctor, fhir, links, patient, service, signatures, spool, tail, topics, trigger
 from models.errors import Misconfigured
 
 USAGE = 2
@@ -25,6 +25,7 @@ app.add_typer(broker.app, name="broker")
 app.add_typer(topics.app, name="topics")
 app.add_typer(patient.app, name="patient")
 app.add_typer(fhir.app, name="fhir")
+app.add_typer(spool.app, name="spool")
 app.command("sign")(signatures.sign)
 app.command("verify")(signatures.verify)
 app.command("trigger")(trigger.trigger)

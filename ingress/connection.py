@@ -8,7 +8,7 @@ from aiokafka.partitioner import murmur2
 
 from ingress.asking import create_nothing
 from models.security import client_options
-from models.settings import IngressSettings
+from models.settings import KafkaSettings
 
 # One batch per partition and request. Larger than most bodies, so that they travel together, and well below what a
 # broker accepts by default: a batch it refuses for its size is refused with all that is in it.
@@ -35,7 +35,7 @@ class Partitioner:
         return all_partitions[(hashed & 0x7FFFFFFF) % len(all_partitions)]
 
 
-def producer(settings: IngressSettings) -> AIOKafkaProducer:
+def producer(settings: KafkaSettings) -> AIOKafkaProducer:
     """Return an idempotent producer, not yet started: `acks=all`, and in order per partition whatever is retried."""
     create_nothing()
     return AIOKafkaProducer(

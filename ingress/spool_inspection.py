@@ -99,7 +99,8 @@ def _look_inside(path: Path, unsynced: list[Found]) -> None:
                 if any(opened(*kept) is None for kept in sql.execute(query, (row.id,))):
                     raise SpoolDamaged("a delivery is not what was written")
     except sqlite3.DatabaseError as error:
-        if is_damage(error):
+        # What is asked is always the same: if it makes no sense, the file has become another.
+        if is_damage(error) or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
             raise SpoolDamaged("the file cannot be read") from None
         raise
     finally:

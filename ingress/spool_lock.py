@@ -30,3 +30,20 @@ class SpoolLock:
     def release(self) -> None:
         """Let the next process have the folder."""
         os.close(self._file)
+
+
+def is_in_use(folder: Path) -> bool:
+    """Tell whether an ingress has the folder right now."""
+    try:
+        file = os.open(folder / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        # Shared, so that two who ask do not take each other for an ingress.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(file)

@@ -103,7 +103,17 @@ class KafkaSettings(BaseSettings):
         return self
 
 
-class IngressSettings(KafkaSettings):
+class SpoolSettings(KafkaSettings):
+    """What the spool needs, and what moves deliveries from there to Kafka."""
+
+    spool_dir: Path = Field(Path("var/spool"), description="Where deliveries wait for Kafka; one ingress per folder.")
+    spool_bytes_max: int = Field(8 * 2**30, ge=0, description="The spool's size on disk; 0 switches it off.")
+    spool_batch_max: int = Field(256, ge=1, le=10_000, description="Deliveries per commit, and per drain step.")
+    body_bytes_max: int = Field(32 * 2**20, ge=1024, description="Largest webhook body.")
+    producer_replace_s: float = Field(3.0, gt=0, le=60, description="A producer that hangs this long is replaced.")
+
+
+class IngressSettings(SpoolSettings):
     """What the ingress needs."""
 
     metriport_webhook_keys: Annotated[tuple[SecretStr, ...], _Commas] = Field(
@@ -117,17 +127,11 @@ class IngressSettings(KafkaSettings):
     )
     ingress_port: int = Field(8080, ge=0, le=65535, description="Port the ingress listens on.")
 
-    body_bytes_max: int = Field(32 * 2**20, ge=1024, description="Largest webhook body.")
     body_timeout_s: float = Field(3.0, gt=0, le=60, description="From the end of the headers to the last body byte.")
     inflight_bytes_max: int = Field(512 * 2**20, ge=2**20, description="All bodies held at once.")
     publish_timeout_s: float = Field(1.0, gt=0, le=3, description="Kafka's time to acknowledge; then the spool.")
     answer_timeout_s: float = Field(1.8, gt=0, le=3.5, description="From the last body byte to the answer.")
-    producer_replace_s: float = Field(3.0, gt=0, le=60, description="A producer that hangs this long is replaced.")
     stop_timeout_s: float = Field(20.0, gt=0, le=600, description="From SIGTERM to the end.")
-
-    spool_dir: Path = Field(Path("var/spool"), description="Where deliveries wait for Kafka; one ingress per folder.")
-    spool_bytes_max: int = Field(8 * 2**30, ge=0, description="The spool's size on disk; 0 switches it off.")
-    spool_batch_max: int = Field(256, ge=1, le=10_000, description="Deliveries per commit, and per drain step.")
 
     @field_validator("metriport_webhook_keys", mode="before")
     @classmethod

@@ -29,6 +29,7 @@ async def _findings(ingress: IngressSettings, worker: WorkerSettings) -> list[Fi
         checkup.keys(ingress),
         checkup.sizes(ingress),
         checkup.folder("spool", ingress.spool_dir, free_bytes_min=ingress.spool_bytes_max),
+        checkup.spools(ingress.spool_dir),
         checkup.folder("state", worker.state_dir),
         *await checkup.topics(ingress),
         *await checkup.processes(ingress, worker),
