@@ -15,6 +15,7 @@ from streams.engine.job import Poison, Unavailable
 
 _PIECE_BYTES = 2**18  # each piece that comes is progress, from a slow store too
 _REQUEST_BYTES = 2**25  # a request may take minutes, and the largest bundle many requests
+_IN_A_FILE = "Not a directory"  # of a folder; the library has no class for it
 _KEY_BYTES_MAX = 1024  # of S3; no key of ours comes near it
 _NAME_BYTES_MAX = 255  # of a file
 
@@ -58,6 +59,8 @@ class Blobs:
         except (NotFoundError, FileNotFoundError, ValueError):
             raise Poison("no_blob") from None
         except BaseError as error:
+            if _IN_A_FILE in str(error):
+                raise Poison("no_blob") from None
             raise Unavailable(f"the blob store cannot be read: {type(error).__name__}") from None
 
 

@@ -185,7 +185,7 @@ def _chunks(rows: list[Row], limits: SnapshotLimits) -> Iterator[list[Row]]:
 def _check_patient(patient: str, seen: list[tuple[Entry, bytes]], rows: list[Row]) -> None:
     """Raise if the bundle says whose it is, and it is another patient's."""
     patients = {entry.ids[0] for entry, _ in seen if entry.type == "Patient" and entry.ids}
-    patients |= {row.id for row in rows if row.type == "Patient"}
+    patients |= {row.id for row in rows if row.type == "Patient" and row.id}
     if patients and patient not in patients:
         raise Unreadable("other_patient")
 

@@ -197,6 +197,8 @@ class _Text:
         if len(self._data) - self._at < self._block_bytes // 2:
             self._more()
         for cut in _cuts(self._data, self._at):
+            if cut - self._at > self._value_bytes_max:
+                break  # one of these might be too large
             data = self._data[self._at : cut]
             if (resources := _resources(data)) is not None:
                 start, self._at = self._base + self._at, cut
@@ -226,9 +228,12 @@ class _Text:
 
     def _end(self, at: int) -> int | None:
         try:
-            return value_end(self._data, at)
+            end = value_end(self._data, at)
         except ValueError:
             raise Unreadable("not_json") from None
+        if end is not None and end - at > self._value_bytes_max:
+            raise Unreadable("too_large")
+        return end
 
     def _grow(self) -> None:
         """Read on, because the value that begins here goes on."""

@@ -427,3 +427,16 @@ def test_a_bundle_whose_resources_do_not_come_to_an_end_is_too_costly(stage, mon
 
     assert outputs.snapshot["reason"] == "too_costly"
     assert outputs.changes() == []
+
+
+@pytest.mark.parametrize(
+    "nameless",
+    [b'{"resourceType":"Patient"}', b'{"resourceType":"Patient","id":5}', b'{"a":NaN,"resourceType":"Patient"}'],
+)
+def test_a_patient_without_an_id_is_not_another_patient(stage, nameless):
+    bundle = bundle_of([observation(1)]).replace(b'"entry": [', b'"entry": [{"resource":' + nameless + b"}, ")
+
+    outputs = stage.deliver(bundle)
+
+    assert outputs.snapshot["reason"] is None
+    assert ("created", "Observation", "o-1") in outputs.changes()

@@ -98,10 +98,16 @@ def test_a_bundle_cut_anywhere_is_truncated(block_bytes):
     assert reasons == {"truncated"}
 
 
-def test_an_entry_over_the_limit_is_too_large():
-    raw = bundle_of([observation(1, note=[{"text": "x" * 10_000}])])
+@pytest.mark.parametrize("behind", [b"", b',{"resource":{}}' * 3], ids=["alone", "with others behind it"])
+@pytest.mark.parametrize("block_bytes", [100, 700, 2**20])
+def test_an_entry_over_the_limit_is_too_large_wherever_it_is_read(block_bytes, behind):
+    frame = len(b'{"resource":{"a":""}}')
+    entries = [b'{"resource":{"a":"%b"}}' % (b"x" * (size - frame)) for size in (6000, 6001)]
+    raws = [b'{"resourceType":"Bundle","entry":[%b%b]}' % (entry, behind) for entry in entries]
 
-    assert unreadable(raw, block_bytes=100, entry_bytes_max=5000) == "too_large"
+    reasons = [unreadable(raw, block_bytes=block_bytes, entry_bytes_max=6000) for raw in raws]
+
+    assert reasons == [None, "too_large"]
 
 
 def test_whatever_the_bytes_are_they_are_split_or_unreadable():
