@@ -1,5 +1,5 @@
 # Two stages: the first has the tools, the second only what runs.
-FROM python:3.12.12-slim-trixie AS build
+FROM python:3.12.12-slim-trixie@sha256:f3fa41d74a768c2fce8016b98c191ae8c1bacd8f1152870a3f9f87d350920b7c AS build
 WORKDIR /opt/metriport-streams
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 COPY uv.lock pyproject.toml ./
@@ -14,7 +14,7 @@ COPY models models
 COPY streams streams
 RUN uv sync --frozen --no-dev --no-editable
 
-FROM python:3.12.12-slim-trixie
+FROM python:3.12.12-slim-trixie@sha256:f3fa41d74a768c2fce8016b98c191ae8c1bacd8f1152870a3f9f87d350920b7c
 # The one path that is written to; everything else works on a read-only file system (with a /tmp).
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin metriport \
     && install -d -o metriport -m 0700 /var/lib/metriport-streams

@@ -13,6 +13,7 @@ from cli.broker.errors import Unreachable
 from cli.connection import administration
 from cli.topics import kafka, plan
 from ingress import set_aside
+from models import privacy
 from models.settings import IngressSettings, KafkaSettings, WorkerSettings
 from models.topics import STAGES
 
@@ -57,6 +58,10 @@ def folder(what: str, path: Path, *, free_bytes_min: int = 0) -> Finding:
             probe.flush()
     except OSError as problem:
         return Finding(what=what, well=False, says=f"{path} cannot be written to: {problem.strerror}")
+    if path.exists() and privacy.is_open(path):
+        return Finding(
+            what=what, well=False, says=f"{path} is open to other users of this machine: chmod -R go= {path}"
+        )
     free = shutil.disk_usage(nearest).free
     well = free >= free_bytes_min
     says = f"{path}, {free >> 20} MiB free" + ("" if well else f", {free_bytes_min >> 20} MiB may be needed")

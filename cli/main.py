@@ -9,6 +9,7 @@ import typer
 from cli import output
 from cli.broker import BrokerError
 from cli.commands import broker, demo, doctor, fhir, links, patient, service, signatures, spool, tail, topics, trigger
+from models import privacy
 from models.errors import Misconfigured
 
 USAGE = 2
@@ -40,6 +41,7 @@ app.command("run")(demo.run)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code; a trouble that has a name is one line, not a traceback."""
+    privacy.begin()
     # A client that looks for its broker tells each try as an error; the commands say themselves what came of it.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:

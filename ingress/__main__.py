@@ -3,7 +3,7 @@
 import sys
 
 from ingress import server
-from models import settings, telemetry
+from models import privacy, settings, telemetry
 from models.errors import Misconfigured
 
 USAGE = 2
@@ -11,6 +11,7 @@ USAGE = 2
 
 def main() -> int:
     """Run the ingress as the environment says; return the exit code."""
+    privacy.begin()
     try:
         found = settings.load(settings.IngressSettings)
     except Misconfigured as error:

@@ -4,6 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from models import privacy
 from models.errors import Misconfigured
 
 FILE_NAME = "spool.lock"
@@ -15,7 +16,7 @@ class SpoolLock:
     def __init__(self, folder: Path) -> None:
         """Take the lock, making the folder if need be, or raise `Misconfigured`."""
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            privacy.keep(folder)
             self._file = os.open(folder / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise Misconfigured(f"SPOOL_DIR {folder} cannot be used: {error.strerror}") from None

@@ -1,9 +1,12 @@
 """Where fetched bytes are kept: written by one stage, read by another, opened by both alike."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from obstore.store import LocalStore, ObjectStore, from_url
+
+from models import privacy
 
 # Object stores, by the first letters of their URL, and how the names of their variables in the environment begin.
 _REMOTE = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}
@@ -17,7 +20,9 @@ _FROM_ENVIRONMENT = ("allow_http", "allow_invalid_certificates", "proxy_url", "p
 def open_store(url: str) -> ObjectStore:
     """Return the store at `url`: `file://`, `s3://`, `gs://`, `az://` or `memory://`."""
     if url.startswith("file:"):
-        return LocalStore.from_url(url, mkdir=True)
+        store = LocalStore.from_url(url, mkdir=True)
+        privacy.keep(Path(str(store.prefix)), look_within=False)
+        return store
     variables = _REMOTE.get(url[:2])
     if variables is None:
         return from_url(url)

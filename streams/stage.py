@@ -10,7 +10,7 @@ from typing import Any
 
 import uvloop
 
-from models import telemetry, topics
+from models import privacy, telemetry, topics
 from models.errors import Misconfigured
 from models.settings import WorkerSettings, load
 from streams import health
@@ -21,6 +21,7 @@ USAGE = 2
 
 def build(stage: str, settings: WorkerSettings) -> Worker:
     """Return a stage by its name, ready to run on uvloop; call it before there is another loop."""
+    privacy.keep(settings.state_dir)
     # Before, not when it runs: Faust's parts take the loop they find as they are made, and keep it.
     uvloop.install()
     worker: Worker = import_module(f"streams.{stage}.stage").worker(settings)
@@ -29,6 +30,7 @@ def build(stage: str, settings: WorkerSettings) -> Worker:
 
 def faust_app(stage: str) -> Any:  # noqa: ANN401 - Faust has no types
     """Return a stage as the Faust app that `faust -A streams.<stage> worker` runs."""
+    privacy.begin()
     settings = load(WorkerSettings)
     telemetry.configure(level=settings.log_level, style=settings.log_format)
     return build(stage, settings).app
@@ -36,6 +38,7 @@ def faust_app(stage: str) -> Any:  # noqa: ANN401 - Faust has no types
 
 def main(stage: str, parent: str | None = None) -> None:
     """Run one stage until SIGTERM, or until process `parent` is gone; exit 2 if the settings are wrong."""
+    privacy.begin()
     try:
         settings = load(WorkerSettings)
     except Misconfigured as problem:

@@ -9,6 +9,7 @@ from cli.broker import kafka, ports, process, record
 from cli.broker.errors import BrokerError, DiskFull, PortTaken, StartFailed
 from cli.broker.kafka import Launch
 from cli.broker.readiness import wait_for_metadata
+from models import privacy
 
 LOG = "broker.log"
 DISK_FREE_BYTES_MIN = 256 * 1024 * 1024
@@ -18,7 +19,7 @@ LOG_BYTES_MAX = 1_000_000
 def made(data_dir: Path) -> Path:
     """Return the data folder, which is there from now on, as an absolute path."""
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        privacy.keep(data_dir)
     except OSError as problem:
         raise StartFailed(f"The folder {data_dir} cannot be made: {problem.strerror}.") from None
     return data_dir.absolute()

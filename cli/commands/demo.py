@@ -23,7 +23,7 @@ from cli.commands.trigger import ROUTE, post
 from cli.demo import script
 from cli.demo.reader import Reader, reader
 from cli.demo.stack import Stack, running
-from models import topics
+from models import privacy, topics
 from models.settings import IngressSettings, load
 
 ARRIVE_TIMEOUT_S = 60.0
@@ -44,7 +44,7 @@ def run() -> None:
     given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     settings = load(IngressSettings, **({} if given else {"kafka_bootstrap_servers": "none:0"}))
     folder = Path("var")
-    folder.mkdir(exist_ok=True)
+    privacy.keep(folder, look_within=False)
     asyncio.run(_run(folder, given, settings.ingress_port))
 
 

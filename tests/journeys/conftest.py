@@ -18,7 +18,7 @@ from cli.broker import ports
 from models import samples, signature, topics
 from models.headers import timestamp
 
-KEYS = ("the-key-in-use", "the-key-before")
+KEYS = ("the-key-in-use-today", "the-key-before-that")
 ROUTE = "/webhooks/metriport"
 ARRIVE_TIMEOUT_S = 60
 

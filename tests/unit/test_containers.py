@@ -69,13 +69,29 @@ def test_the_broker_of_compose_is_the_broker_of_everybody_else():
         "KAFKA_INTER_BROKER_LISTENER_NAME",
     }
 
-    assert kafka["image"] == f"apache/kafka:{properties.VERSION}"
+    assert kafka["image"].partition("@")[0] == f"apache/kafka:{properties.VERSION}"
     assert {name: kafka["environment"][name] for name in same} == {name: settings[name] for name in same}
 
 
-@pytest.mark.parametrize("image", re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
-def test_an_image_is_pinned_to_a_version(image):
-    assert re.search(r":\d+\.\d+\.\d+", image)
+IMAGES = [*re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE), SERVICES["kafka"]["image"]]
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_is_pinned_to_a_version_and_to_its_content(image):
+    assert re.search(r":\d+\.\d+\.\d+(-[a-z-]+)?@sha256:[0-9a-f]{64}$", image)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_only_the_ingress_is_given_the_webhook_key(name):
+    given = SERVICES[name]["environment"]["METRIPORT_WEBHOOK_KEYS"]
+
+    # Empty, and not left out: a `.env` would set it for all of them.
+    assert bool(given) is (name == "ingress")
+
+
+@pytest.mark.parametrize("name", [*SERVICES])
+def test_a_service_leaves_no_memory_on_the_disk(name):
+    assert SERVICES[name]["ulimits"] == {"core": 0}
 
 
 def test_the_container_is_not_root():
