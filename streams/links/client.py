@@ -149,6 +149,8 @@ class PublicResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         """Return the addresses of `host`."""
         found = await self._resolver.resolve(host, port, family)
+        if not found:
+            raise OSError("a name without addresses")
         if not all(networks.is_public(result["host"]) for result in found):
             raise AddressRefused
         return found

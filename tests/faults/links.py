@@ -153,13 +153,14 @@ class Run:
             "LOG_FORMAT": "json",
         }
         self.log = folder / "worker.log"
+        self.command = ("streams.stage", "links")
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Start the stage, as the supervisor does."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "streams.stage", "links"),
+                *(sys.executable, "-m", *self.command),
                 env={"PATH": "/usr/bin:/bin", **self.environment},
                 cwd=Path(__file__).parents[2],
                 stdout=log,

@@ -383,3 +383,11 @@ async def test_what_nobody_foresaw_is_tried_again(server, fetch, link, stored, m
     ended = await fetch(link(server.on("/a", good(JSON))))
 
     assert stored() == {ended.facts.blob: JSON}
+
+
+async def test_a_name_without_addresses_is_unreachable(fetch, link):
+    rules = AddressRules(("amazonaws.com",))
+
+    ended = await fetch(link("https://b.amazonaws.com/a", left_s=-1), rules=rules, resolver=Names())
+
+    assert (ended.outcome, ended.reason) == ("failed", "unreachable")
