@@ -2,9 +2,9 @@
 
 # ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
 
+import asyncio
 import gc
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import faust
 from faust.stores import STORES
@@ -25,6 +25,7 @@ from streams.engine.settings import EngineSettings
 from streams.engine.state_memory import StateMemory
 from streams.engine.transport import BatchTransport
 from streams.engine.watchdog import Watchdog
+from streams.engine.work_file import WorkFile
 
 _BEAT_S = 1.0
 _GC_THRESHOLD = 50_000  # allocations
@@ -38,6 +39,7 @@ class Worker(NamedTuple):
     settings: EngineSettings
     restoration: Restoration
     state_memory: StateMemory
+    work_file: WorkFile
 
     def health(self) -> Health:
         """Return what this worker is doing."""
@@ -54,12 +56,21 @@ class Worker(NamedTuple):
 def create(job: Job[Any] | LongJob, settings: EngineSettings) -> Worker:
     """Return the worker of a stage. A job with a method `bound` is told its engine, for `settle`, `get` and `scan`."""
     odd_records.accept()
-    end = partial(die, stage=settings.stage)
+    work_file = WorkFile(settings.state_dir / settings.stage / "work")
+
+    def end(why: BaseException | str) -> NoReturn:
+        work_file.close()
+        die(why, stage=settings.stage)
+
     app = _app(settings)
     store = _table(app, settings).data
     producer = Producer(settings, silent_s=lambda: float(app.consumer.silent_s()), end=end)
-    engine = Engine(job, sender=producer, state=store, logs=KafkaLogs(settings), settings=settings, end=end)
-    app.transport = BatchTransport(app.conf.broker_consumer, app, settings=settings, interrupt=engine.revoked)
+    engine = Engine(
+        job, sender=producer, state=store, logs=KafkaLogs(settings), settings=settings, end=end, work_file=work_file
+    )
+    app.transport = BatchTransport(
+        app.conf.broker_consumer, app, settings=settings, interrupt=engine.revoked, stopping=work_file.close, end=end
+    )
     restoration = Restoration()
 
     async def bring_back(partitions: frozenset[int]) -> None:
@@ -77,7 +88,7 @@ def create(job: Job[Any] | LongJob, settings: EngineSettings) -> Worker:
     app.tables.restore, app.tables.die = bring_back, end
     app.on_before_shutdown.connect(leave)  # Faust has waited for the batches by then
     _agent(app, engine, settings)
-    worker = Worker(app, engine, settings, restoration, store.memory)
+    worker = Worker(app, engine, settings, restoration, store.memory, work_file)
     _watch(worker, end)
     if bound := hook(job, "bound"):
         bound(engine)
@@ -90,12 +101,13 @@ def run(worker: Worker) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD, 20, 50)
+    worker.work_file.tell_crashes()
     process = faust.Worker(worker.app, loglevel="WARNING", quiet=True, redirect_stdouts=False)
     process.spinner = None  # quiet or not, Faust would draw one into the log
     try:
         process.execute_from_commandline()
     except Exception as error:  # noqa: BLE001 - a border of the process: Faust would print what it knows of the record
-        die(error, stage=worker.settings.stage)
+        worker.app.transport.die(error)
 
 
 def _app(settings: EngineSettings) -> Any:
@@ -168,12 +180,20 @@ def _agent(app: Any, engine: Engine, settings: EngineSettings) -> None:
 
 def _watch(worker: Worker, end: Any) -> None:
     settings = worker.settings
-    watchdog = Watchdog(stuck_s=lambda: worker.health().stuck_s, timeout_s=settings.stuck_timeout_s, end=end)
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def blame(turns: bool) -> None:  # noqa: FBT001 - whether the loop does
+        worker.engine.blame(None if turns else loops[0])
+
+    watchdog = Watchdog(
+        stuck_s=lambda: worker.health().stuck_s, timeout_s=settings.stuck_timeout_s, end=end, blame=blame
+    )
 
     async def beat(_app: Any) -> None:
         watchdog.beat()
 
     async def begin(_app: Any) -> None:
+        loops.append(asyncio.get_running_loop())
         watchdog.beat()
         watchdog.start()
 

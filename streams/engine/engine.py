@@ -8,9 +8,11 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, NoReturn
 
 from streams.engine import bookmarks, events, settled
+from streams.engine.attempts import Attempts
 from streams.engine.batch import Batch, size
 from streams.engine.fatal import Fatal
 from streams.engine.job import Changes, Job, LongJob, Output, hook
@@ -23,6 +25,7 @@ from streams.engine.short_work import ShortWork
 from streams.engine.store import LocalState
 from streams.engine.tails import Tails, read_tails
 from streams.engine.term import Interrupted, Term
+from streams.engine.work_file import WorkFile
 from streams.engine.writer import Writer
 
 
@@ -38,6 +41,7 @@ class Engine:
         logs: Logs,
         settings: EngineSettings,
         end: Callable[[BaseException | str], NoReturn],
+        work_file: WorkFile | None = None,
     ) -> None:
         self._job = job
         self._sender = sender
@@ -46,8 +50,17 @@ class Engine:
         self._settings = settings
         self._end = end
         self._writer = Writer(sender, state, settings.changelog)
+        self._attempts = Attempts(
+            work_file or WorkFile(None),
+            state,
+            self._writer,
+            stage=settings.stage,
+            stuck_timeout_s=settings.stuck_timeout_s,
+        )
         kind: Any = LongWork if hook(job, "process") else ShortWork
-        self._work: ShortWork | LongWork = kind(job, state=state, writer=self._writer, settings=settings)
+        self._work: ShortWork | LongWork = kind(
+            job, state=state, writer=self._writer, settings=settings, attempts=self._attempts
+        )
         self._term = Term({})
         self._term.ended.set()
         # First come first served, one per partition number: the source topics share its state and its outputs.
@@ -67,6 +80,7 @@ class Engine:
         self._sender.expect(ends | self._changelog_ends(partitions))
         for partition in partitions:
             await self._note_ahead(partition, tails[partition])
+        await self._attempts.assigned(partitions)
         self._term = Term(tails)
         await self._do_again(self._term, sources)
         seconds = round(time.monotonic() - begun_at, 3)
@@ -105,7 +119,9 @@ class Engine:
                 return False
             try:
                 rows = settled.unwritten(outputs, term.tails[partition], generation=self._settings.generation)
-                await self._writer.write(partition, rows, changes)
+                unsuspected = self._attempts.off_list(partition, changes)
+                await self._writer.write(partition, rows, {**changes, **unsuspected})
+                self._attempts.forget(partition, unsuspected)
             except Exception as error:  # noqa: BLE001 - half written: only a restart can tell how far it went
                 self._end(error)
         return True
@@ -116,7 +132,25 @@ class Engine:
 
     def written_at(self, partition: int) -> float:
         """Return when something of this partition number was last written, as `time.monotonic` counts."""
-        return self._writer.written_at.get(partition, 0.0)
+        return max(self._writer.written_at.get(partition, 0.0), self._attempts.waits_since(partition))
+
+    def attempt(self, partition: int, name: bytes) -> AbstractAsyncContextManager[None]:
+        """Work within this on what the state lists under the key `name`: if it ends the process, that is counted.
+
+        The count is gone once `settle` takes the key off the state.
+        """
+        return self._attempts.at_listed(partition, name)
+
+    def is_too_costly(self, partition: int, name: bytes) -> bool:
+        """Return whether what the state lists under `name` has ended the process too often to be tried again."""
+        return self._attempts.is_too_costly(partition, name)
+
+    def blame(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Note whose work ends the process: what runs on a `loop` that does not turn, else what does not move."""
+        if loop is not None:
+            self._attempts.blame_running(loop)
+        else:
+            self._attempts.blame_stuck(self.written_at)
 
     def moved_at(self, source: LogPartition) -> float:
         """Return when the position of this source partition last moved, as `time.monotonic` counts."""

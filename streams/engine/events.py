@@ -22,4 +22,11 @@ BATCH_DONE = Event(
     histogram("batch_seconds", "Seconds from handing over a batch to its last acknowledgement.", "stage"),
     labels=("stage",),
 )
+SUSPECTED = Event(
+    "work_suspected",
+    "warning",
+    counter("work_suspected", "Pieces of work that were under way when a process of the stage ended.", "stage"),
+    labels=("stage",),
+    fields=("partition", "own", "unexplained"),
+)
 INTERRUPTED = Event("work_interrupted", "info", fields=("stage", "topic", "partition"))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from streams.engine import bookmarks, quarantine
+from streams.engine.attempts import Attempt, Attempts
 from streams.engine.fatal import where
 from streams.engine.job import Changes, LongJob, Output, Record, Step, hook
 from streams.engine.plan import RESERVED, Plan, Refusal, check, refusal_of
@@ -20,8 +21,11 @@ from streams.engine.writer import Writer
 class LongWork:
     """A step is written when the next one comes: the record's last step carries the position of the source."""
 
-    def __init__(self, job: LongJob, *, state: LocalState, writer: Writer, settings: EngineSettings) -> None:
+    def __init__(
+        self, job: LongJob, *, state: LocalState, writer: Writer, settings: EngineSettings, attempts: Attempts
+    ) -> None:
         self._job = job
+        self._attempts = attempts
         self._state = state
         self._writer = writer
         self._settings = settings
@@ -32,14 +36,17 @@ class LongWork:
         done = bookmarks.position(self._state.get_many(partition, [bookmarks.position_key(topic)])[0])
         for record in records:
             if record.offset >= done:
-                await self._process(term, partition, record)
+                tails = term.tails[partition]
+                async with self._attempts.at_records(partition, [record], tails, self._job.quarantine) as attempt:
+                    await self._process(term, partition, record, attempt)
+                    attempt.written = True
 
-    async def _process(self, term: Term, partition: int, record: Record) -> None:
+    async def _process(self, term: Term, partition: int, record: Record, attempt: Attempt) -> None:
         places = term.tails[partition].of(record.topic)
         numbering = Numbering(record.topic, partition, places, self._settings.generation)
         reading = PendingReading(self._state, partition, partial(self._writer.worked, partition))
         held, refusals = Step(), list[Refusal]()
-        async with aclosing(until_ended(self._steps(record, reading), term)) as steps:
+        async with aclosing(until_ended(self._steps(record, reading, attempt), term)) as steps:
             async for step in steps:
                 if isinstance(step, Refusal):
                     told, refusal = self._told(step)
@@ -50,13 +57,18 @@ class LongWork:
                     await self._write(partition, record, held, numbering)
                     held = step
                 reading.pending = held.changes
-        moved = bookmarks.moved(record.topic, record.offset + 1)
+        moved = {**bookmarks.moved(record.topic, record.offset + 1), **attempt.changes}
         await self._write(partition, record, held._replace(changes={**held.changes, **moved}), numbering)
         self._writer.moved(record.topic, partition)
         tell_written(self._settings.stage, 1, Plan(poison=refusals), quarantine=self._job.quarantine)
 
-    async def _steps(self, record: Record, reading: "PendingReading") -> AsyncGenerator[Step | Refusal, None]:
+    async def _steps(
+        self, record: Record, reading: "PendingReading", attempt: Attempt
+    ) -> AsyncGenerator[Step | Refusal, None]:
         """Yield the job's steps; what it raises becomes the last one, unless it is not the record's fault."""
+        if attempt.refused:
+            yield Refusal(record, quarantine.TOO_COSTLY)
+            return
         try:
             async with aclosing(self._job.process(record, reading)) as steps:
                 async for step in steps:

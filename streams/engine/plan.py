@@ -74,10 +74,19 @@ class View:
 
 
 def plan_batch(
-    job: Job[Any], records: Sequence[Record], *, read: ReadMany, numbering: Numbering, record_bytes_max: int
+    job: Job[Any],
+    records: Sequence[Record],
+    *,
+    read: ReadMany,
+    numbering: Numbering,
+    record_bytes_max: int,
+    refuse: str | None = None,
 ) -> Plan:
-    """Return what `records` become, in input order, quarantined ones too: places grow in every topic."""
-    items = [_decoded(job, record) for record in records]
+    """Return what `records` become, in input order, quarantined ones too: places grow in every topic.
+
+    With a reason to `refuse` them, none is looked at.
+    """
+    items = [_decoded(job, record) if refuse is None else _refused(record, refuse) for record in records]
     keys = list(dict.fromkeys(key for _, _, keys in items for key in keys))
     known: dict[bytes, bytes | None] = dict(zip(keys, read(keys), strict=True)) if keys else {}
     plan = Plan()
@@ -122,6 +131,10 @@ def check(job: Topics, outputs: Sequence[Output], changes: Changes, bytes_max: i
         > bytes_max
     ):
         raise Poison(quarantine.TOO_LARGE)
+
+
+def _refused(record: Record, reason: str) -> tuple[Any, Refusal, Sequence[bytes]]:
+    return None, Refusal(record, reason), ()
 
 
 def _decoded(job: Job[Any], record: Record) -> tuple[Any, Refusal | None, Sequence[bytes]]:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from models import telemetry
-from streams.engine import bookmarks
+from streams.engine import bookmarks, quarantine
+from streams.engine.attempts import Attempts
 from streams.engine.job import Job, Record, hook
 from streams.engine.plan import Plan, plan_batch
 from streams.engine.settings import EngineSettings
@@ -18,8 +19,11 @@ from streams.engine.writer import Writer
 class ShortWork:
     """Many records in one step; a batch that was begun is finished."""
 
-    def __init__(self, job: Job[Any], *, state: LocalState, writer: Writer, settings: EngineSettings) -> None:
+    def __init__(
+        self, job: Job[Any], *, state: LocalState, writer: Writer, settings: EngineSettings, attempts: Attempts
+    ) -> None:
         self._job = job
+        self._attempts = attempts
         self._state = state
         self._writer = writer
         self._settings = settings
@@ -28,28 +32,32 @@ class ShortWork:
         """Write what these records become, except what is written already."""
         topic = records[0].topic
         done = bookmarks.position(self._state.get_many(partition, [bookmarks.position_key(topic)])[0])
-        waiting = [[record for record in records if record.offset >= done]]
+        records = [record for record in records if record.offset >= done]
+        waiting = self._attempts.parts(partition, records)[::-1] if records else []
         while waiting:
             part = waiting.pop()
-            if not part:
-                continue
-            plan = self._plan(partition, topic, part, term.tails[partition])
-            # The changes of a step exist together or not at all, and a record batch has a size.
-            if len(part) > 1 and not self._writer.one_batch(plan.changes):
-                half = len(part) // 2
-                waiting += [part[half:], part[:half]]
-                continue
-            await self._writer.write(partition, plan.outputs, plan.changes)
+            async with self._attempts.at_records(
+                partition, part, term.tails[partition], self._job.quarantine
+            ) as attempt:
+                plan = self._plan(partition, topic, part, term.tails[partition], refused=attempt.refused)
+                # The changes of a step exist together or not at all, and a record batch has a size.
+                if len(part) > 1 and not self._writer.one_batch(plan.changes):
+                    half = len(part) // 2
+                    waiting += [part[half:], part[:half]]
+                    continue
+                await self._writer.write(partition, plan.outputs, {**plan.changes, **attempt.changes})
+                attempt.written = True
             self._writer.moved(topic, partition)
             self._tell(partition, part, plan)
 
-    def _plan(self, partition: int, topic: str, records: Sequence[Record], tails: Tails) -> Plan:
+    def _plan(self, partition: int, topic: str, records: Sequence[Record], tails: Tails, *, refused: bool) -> Plan:
         plan = plan_batch(
             self._job,
             records,
             read=lambda keys: self._state.get_many(partition, keys),
             numbering=Numbering(topic, partition, tails.of(topic), self._settings.generation),
             record_bytes_max=self._settings.record_bytes_max,
+            refuse=quarantine.TOO_COSTLY if refused else None,
         )
         plan.changes |= bookmarks.moved(topic, records[-1].offset + 1)
         return plan

@@ -28,9 +28,12 @@ class Term:
 async def until_ended(steps: AsyncGenerator[T, None], term: Term) -> AsyncGenerator[T, None]:
     """Yield what `steps` yields; when the term ends, cancel it where it waits and raise `Interrupted`."""
     ended = asyncio.ensure_future(term.ended.wait())
+    task = asyncio.current_task()
+    name = task.get_name() if task else None
     try:
         while True:
-            following = asyncio.ensure_future(_following(steps))
+            # Under the name of the task that waits for it: the watchdog looks who is running.
+            following = asyncio.create_task(_following(steps), name=name)
             await asyncio.wait({following, ended}, return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
                 following.cancel()

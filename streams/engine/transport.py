@@ -10,13 +10,16 @@ from faust.transport.drivers import aiokafka as driver
 
 from streams.engine import events
 from streams.engine.consumer import BatchConsumer
-from streams.engine.fatal import Fatal, die
+from streams.engine.fatal import Fatal
 from streams.engine.positions import Partition, Positions
 from streams.engine.settings import EngineSettings
 
 
 class BatchTransport(driver.Transport):  # type: ignore[misc]
-    """`interrupt` is called when partitions are about to go: it ends long work and returns once nothing is written."""
+    """`interrupt` is called when partitions are about to go: it ends long work and returns once nothing is written.
+
+    `stopping` is called when the process is told to stop, `end` ends it.
+    """
 
     Consumer: ClassVar[type] = BatchConsumer
 
@@ -27,23 +30,24 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]
         *,
         settings: EngineSettings,
         interrupt: Callable[[], Awaitable[None]],
+        stopping: Callable[[], None],
+        end: Callable[[BaseException | str], NoReturn],
     ) -> None:
         super().__init__(url, app)
         self.positions = Positions(
             queued_batches_max=settings.queued_batches_max, unfinished_bytes_max=settings.unfinished_bytes_max
         )
         self.interrupt = interrupt
+        self.die = end
+        self._stopping = stopping
         self.fetch_wait_s = settings.fetch_wait_s
         self.stop_timeout_s = settings.stop_timeout_s
         self._stage = settings.stage
         self._interrupting: asyncio.Future[None] | None = None
 
-    def die(self, why: BaseException | str) -> NoReturn:
-        """End the process."""
-        die(why, stage=self._stage)
-
     def interrupt_soon(self) -> None:
-        """Interrupt from where nothing can be awaited."""
+        """Interrupt, because the process is told to stop, from where nothing can be awaited."""
+        self._stopping()
         self._interrupting = asyncio.ensure_future(self.interrupt())
 
     def start(self, partition: Partition, committed: int | None, earliest: int, end: int) -> int:

@@ -15,12 +15,14 @@ class Watchdog:
         stuck_s: Callable[[], float],
         timeout_s: float,
         end: Callable[[str], NoReturn],
+        blame: Callable[[bool], None] = lambda _: None,
         every_s: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stuck_s = stuck_s
         self._timeout_s = timeout_s
         self._end = end
+        self._blame = blame
         self._every_s = every_s
         self._clock = clock
         self._beat_at = clock()
@@ -42,8 +44,10 @@ class Watchdog:
         """End the process if it is stuck now."""
         silent_s = self._clock() - self._beat_at
         if silent_s > self._timeout_s:
+            self._blame(False)  # noqa: FBT003 - whether the loop turns
             self._end(f"the event loop has not turned for {silent_s:.0f} s")
         if (stuck_s := self._stuck_s()) > self._timeout_s:
+            self._blame(True)  # noqa: FBT003
             self._end(f"nothing has moved for {stuck_s:.0f} s, although there is work")
 
     def _run(self) -> None:

@@ -1,7 +1,10 @@
 """One worker process of a small stage, for the tests that need a real Kafka: engine_worker.py JOB SETTINGS_AS_JSON."""
 
 import asyncio
+import ctypes
 import json
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -41,10 +44,26 @@ class Walk(Copy):
             yield Step([Output(self.outputs[0], record.key, text)], {record.key: text})
 
 
+class Die(Copy):
+    """Ends its process in the way the value says."""
+
+    def apply(self, record, state):
+        if record.value == b"crash":
+            ctypes.string_at(0)
+        if record.value == b"kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if record.value == b"block":
+            time.sleep(3600)
+        return super().apply(record, state)
+
+
 class Hang(Copy):
     """Never comes to an end, and does not let the event loop turn when told to block."""
 
     async def process(self, record, _reading):
+        if record.value == b"fine":
+            yield Step([Output(self.outputs[0], record.key, record.value)])
+            return
         if record.value == b"block":
             time.sleep(3600)  # noqa: ASYNC251 - that is the fault
         await asyncio.sleep(3600)
@@ -116,7 +135,8 @@ def main() -> None:
             "state_dir": Path(given["state_dir"]),
         }
     )
-    run(create({"copy": Copy, "walk": Walk, "fetch": Fetch, "list": List, "hang": Hang}[job](prefix), settings))
+    jobs = {"copy": Copy, "walk": Walk, "fetch": Fetch, "list": List, "hang": Hang, "die": Die}
+    run(create(jobs[job](prefix), settings))
 
 
 if __name__ == "__main__":

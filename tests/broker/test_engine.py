@@ -31,7 +31,7 @@ async def test_a_record_of_33_mib_passes_with_its_bytes(stage):
 async def test_a_record_that_becomes_too_large_for_kafka_is_in_quarantine_with_its_bytes(stage):
     await stage.send(b"x" * 2_000_000, b"small")
 
-    await stage.work("copy", record_bytes_max=1_500_000)
+    await stage.work("copy", record_bytes_max=2_000_500)
 
     assert [record.value for record in await stage.read("out", 1)] == [b"small"]
     (refused,) = await stage.read("quarantine", 1)
@@ -117,6 +117,25 @@ async def test_a_worker_that_is_stuck_is_ended(stage, value, sentence):
 
     assert await asyncio.wait_for(worker.wait(), 40) == 70
     assert sentence in stage.log()
+
+
+@pytest.mark.parametrize(
+    ("job", "value", "deaths"),
+    [("die", b"block", 2), ("die", b"crash", 2), ("die", b"kill", 5), ("hang", b"wait", 2)],
+)
+async def test_a_record_that_ends_the_worker_again_and_again_is_in_quarantine_and_its_neighbours_are_out(
+    stage, job, value, deaths
+):
+    await stage.send(b"fine", value, b"fine")
+    for _ in range(deaths):
+        worker = await stage.work(job, stuck_timeout_s=4.0)
+        await asyncio.wait_for(worker.wait(), 40)
+
+    await stage.work(job, stuck_timeout_s=4.0)
+
+    assert [record.value for record in await stage.read("out", 2)] == [b"fine", b"fine"]
+    (refused,) = await stage.read("quarantine", 1)
+    assert (refused.value, dict(refused.headers)["x-quarantine-reason"]) == (value, b"too_costly")
 
 
 async def test_a_worker_that_is_told_to_stop_leaves_nothing_open(stage):

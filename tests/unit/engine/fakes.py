@@ -130,12 +130,14 @@ def settings(**changed) -> EngineSettings:
 class Process:
     """One life of a worker: restores, then processes; `ended` holds what ended it."""
 
-    def __init__(self, job, kafka: MemoryKafka, state: MemoryState | None = None, **changed) -> None:
+    def __init__(self, job, kafka: MemoryKafka, state: MemoryState | None = None, *, work_file=None, **changed) -> None:
         self.settings = settings(**changed)
         self.kafka = kafka
         self.state = state or MemoryState(kafka)
         self.ended = []
-        self.engine = Engine(job, sender=kafka, state=self.state, logs=kafka, settings=self.settings, end=self._end)
+        self.engine = Engine(
+            job, sender=kafka, state=self.state, logs=kafka, settings=self.settings, end=self._end, work_file=work_file
+        )
         if bound := getattr(job, "bound", None):
             bound(self.engine)
 
