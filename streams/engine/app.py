@@ -4,7 +4,8 @@
 
 import asyncio
 import gc
-from typing import Any, NamedTuple, NoReturn
+from functools import partial
+from typing import Any, NamedTuple
 
 import faust
 from faust.stores import STORES
@@ -13,7 +14,7 @@ from models import telemetry
 from streams.engine import odd_records
 from streams.engine.asking import create_nothing
 from streams.engine.engine import Engine
-from streams.engine.fatal import die
+from streams.engine.fatal import before_end, die
 from streams.engine.health import Health, Signs, health_of
 from streams.engine.job import Job, LongJob, hook
 from streams.engine.logs import KafkaLogs
@@ -58,10 +59,8 @@ def create(job: Job[Any] | LongJob, settings: EngineSettings) -> Worker:
     odd_records.accept()
     work_file = WorkFile(settings.state_dir / settings.stage / "work")
 
-    def end(why: BaseException | str) -> NoReturn:
-        work_file.close()
-        die(why, stage=settings.stage)
-
+    before_end(work_file.close)
+    end = partial(die, stage=settings.stage)
     app = _app(settings)
     store = _table(app, settings).data
     producer = Producer(settings, silent_s=lambda: float(app.consumer.silent_s()), end=end)

@@ -25,7 +25,7 @@ from streams.engine.work_file import Begun, Ending, WorkFile
 from streams.engine.writer import Writer
 
 ALONE_S = 60.0  # the longest that others wait for something suspected
-LISTED_ALONE_S = 10.0  # the same for listed work: links die within minutes
+LISTED_ALONE_S = 5.0  # the same for listed work: links die within minutes
 _TRY = RESERVED + b"try/"
 _RECORDS = _TRY + b"in/"
 _LISTED = _TRY + b"at/"
@@ -116,10 +116,16 @@ class Attempts:
 
     @asynccontextmanager
     async def at_listed(self, number: int, name: bytes) -> AsyncIterator[None]:
-        """Work on something that the state lists under the key `name`; it may be cancelled."""
+        """Work on something that the state lists under the key `name`; what it raises is its caller's to handle."""
         async with self._apart(number, LISTED_ALONE_S):
-            with self._noted(number, f"at {_digest(name)}"):
+            slot, task = self._work_file.begin(number, f"at {_digest(name)}"), _task()
+            before = task.get_name()
+            task.set_name(_name(slot))
+            try:
                 yield
+            finally:
+                self._work_file.end(slot)
+                task.set_name(before)
 
     def is_too_costly(self, number: int, name: bytes) -> bool:
         """Return whether something that the state lists is to go to quarantine."""
@@ -163,8 +169,7 @@ class Attempts:
     @contextmanager
     def _noted(self, number: int, work: str) -> Iterator[None]:
         """Keep a mark of this work, which the current task does; an error that leaves it ends the process."""
-        slot, task = self._work_file.begin(number, work), asyncio.current_task()
-        assert task is not None, "work is done in a task"
+        slot, task = self._work_file.begin(number, work), _task()
         name = task.get_name()
         task.set_name(_name(slot))
         try:
@@ -243,6 +248,12 @@ class Attempts:
         if changes:
             await self._writer.write(number, {}, changes)
         return {key: suspect for key, suspect in suspects.items() if suspect is not None}
+
+
+def _task() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    assert task is not None, "work is done in a task"
+    return task
 
 
 def _key(topic: str) -> bytes:

@@ -137,7 +137,8 @@ class Engine:
     def attempt(self, partition: int, name: bytes) -> AbstractAsyncContextManager[None]:
         """Work within this on what the state lists under the key `name`: if it ends the process, that is counted.
 
-        The count is gone once `settle` takes the key off the state.
+        What it raises does not count: whoever began it says what follows. The count is gone once `settle` takes the key
+        off the state.
         """
         return self._attempts.at_listed(partition, name)
 

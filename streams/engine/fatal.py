@@ -3,21 +3,30 @@
 import logging
 import os
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from models import telemetry
 
 EXIT_CODE = 70
+_last_acts: list[Callable[[], None]] = []
 
 
 class Fatal(Exception):
     """The stage cannot go on. The message is for an operator and carries no data."""
 
 
+def before_end(act: Callable[[], None]) -> None:
+    """Have `act` called, from whatever thread, when the process ends by its own decision."""
+    _last_acts.append(act)
+
+
 def die(why: BaseException | str, *, stage: str) -> NoReturn:
     """Log why, in words that cannot carry data, and end the process."""
     sentence, error = _told(why)
+    for act in _last_acts:
+        act()
     telemetry.FATAL(stage=stage, sentence=sentence, error=error)
     logging.shutdown()
     os._exit(EXIT_CODE)

@@ -59,7 +59,8 @@ def cause(ending: Ending, begun: Begun) -> Cause:
         return "innocent"
     if ending.by_itself:
         return "own" if len(ending.begun) == 1 else "one of several"
-    return "unexplained"
+    # Of work that goes on in any number at once, most is innocent of most deaths.
+    return "innocent" if begun.is_listed and len(ending.begun) > 1 else "unexplained"
 
 
 def counted(known: Suspect | None, first: int, last: int, why: Cause) -> Suspect | None:

@@ -23,6 +23,11 @@ class Begun(NamedTuple):
     work: str
     blamed: bool
 
+    @property
+    def is_listed(self) -> bool:
+        """Whether the state lists it, beside the records of its sources."""
+        return self.work.startswith("at ")
+
 
 class Ending(NamedTuple):
     """How the process before this one ended.

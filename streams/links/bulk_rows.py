@@ -1,8 +1,8 @@
 """Publishing the rows of a bulk result, from our own copy: in steps that each say how far it is."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 
 import stamina
 from msgspec import structs
@@ -25,18 +25,22 @@ TOO_MANY_ROWS = "too_many_rows"
 UNREADABLE_ROW = "unreadable_row"
 
 Numbered = tuple[int, Output]
+Attempt = Callable[[int, bytes], AbstractAsyncContextManager[None]]
 
 
 class BulkRows:
     """Publishes bulk results that are in the store."""
 
-    def __init__(self, settle: Settle, outputs: Outputs, blobs: Blobs, parts: Parts, *, rows_max: int) -> None:
-        """`rows_max`: of one result."""
+    def __init__(
+        self, settle: Settle, outputs: Outputs, blobs: Blobs, parts: Parts, *, rows_max: int, attempt: Attempt
+    ) -> None:
+        """`rows_max`: of one result; `attempt`: within it one is worked on."""
         self._settle = settle
         self._outputs = outputs
         self._blobs = blobs
         self._parts = parts
         self._rows_max = rows_max
+        self._attempt = attempt
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
 
@@ -61,7 +65,8 @@ class BulkRows:
             with attempt:
                 if self._stopped:
                     return
-                reason = await self._steps(partition, result)
+                async with self._attempt(partition, state_key(result.link)):
+                    reason = await self._steps(partition, result)
         if reason is None:
             return
         key, link = state_key(result.link), result.link

@@ -6,7 +6,8 @@ owner goes on with what is listed.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -19,10 +20,10 @@ from streams.links import worklist
 from streams.links.blobs import Blobs
 from streams.links.bulk_rows import BulkRows
 from streams.links.departures import Departure
-from streams.links.fetch import Fetcher
+from streams.links.fetch import Fetcher, Progress
 from streams.links.fetchers import Fetchers
 from streams.links.limits import FetchLimits
-from streams.links.link import STATE_PREFIX, Link, state_key
+from streams.links.link import STATE_PREFIX, Link, Outcome, state_key
 from streams.links.outputs import Outputs
 from streams.links.parts import Parts
 from streams.links.settling import Settling
@@ -34,6 +35,8 @@ class Engine(Protocol):
 
     async def settle(self, partition: int, outputs: Any, changes: Any) -> bool: ...  # noqa: ANN401, D102
     def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]: ...  # noqa: D102
+    def attempt(self, partition: int, name: bytes) -> AbstractAsyncContextManager[None]: ...  # noqa: D102
+    def is_too_costly(self, partition: int, name: bytes) -> bool: ...  # noqa: D102
 
 
 Open = Callable[[AsyncExitStack], Awaitable[tuple[Fetcher, Blobs]]]
@@ -115,8 +118,20 @@ class _Term:
 
     async def begin(self, partitions: frozenset[int], open_: Open) -> None:
         fetcher, blobs = await open_(self._stack)
-        self._rows = BulkRows(self._engine.settle, self._records, blobs, self._parts, rows_max=self._limits.rows_max)
-        self._fetchers = Fetchers(fetcher.fetch, self._limits, self._parts, finished=self._finished)
+        self._rows = BulkRows(
+            self._engine.settle,
+            self._records,
+            blobs,
+            self._parts,
+            rows_max=self._limits.rows_max,
+            attempt=self._engine.attempt,
+        )
+
+        async def fetch(link: Link, *, partition: int, progress: Progress) -> Outcome:
+            async with self._engine.attempt(partition, state_key(link)):
+                return await fetcher.fetch(link, partition=partition, progress=progress)
+
+        self._fetchers = Fetchers(fetch, self._limits, self._parts, finished=self._finished)
         await asyncio.gather(*(blobs.sweep(partition) for partition in partitions))
         for partition in sorted(partitions):
             self.take_on(partition, dict(self._engine.scan(partition, STATE_PREFIX)))
@@ -142,7 +157,9 @@ class _Term:
             except msgspec.MsgspecError:
                 self._settling.refuse(partition, key, value)
                 continue
-            if link.fetched:
+            if self._engine.is_too_costly(partition, key):
+                self._settling.put(partition, Departure(link, Outcome("failed", "too_costly", at=datetime.now(UTC))))
+            elif link.fetched:
                 self._rows.put(partition, link)
             else:
                 links.append(link)

@@ -37,6 +37,7 @@ Reason = Literal[
     "wrong_content",
     "wrong_hash",
     "unprocessable",
+    "too_costly",
 ]
 
 

@@ -10,7 +10,16 @@ _TOPICS = {"document": topics.DOCUMENTS, "bundle": topics.BUNDLES, "bulk-result"
 _MODELS: dict[str, type[Fetched]] = {"document": Document, "bundle": Bundle, "bulk-result": Fetched}
 # What came is not what it should be: worth a person's look, and the bytes are kept where there are any.
 QUARANTINED = frozenset(
-    {"truncated", "bad_answer", "wrong_content", "wrong_encoding", "wrong_hash", "too_large", "too_inflated"}
+    {
+        "truncated",
+        "bad_answer",
+        "wrong_content",
+        "wrong_encoding",
+        "wrong_hash",
+        "too_large",
+        "too_inflated",
+        "too_costly",
+    }
 )
 
 

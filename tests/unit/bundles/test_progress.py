@@ -9,12 +9,14 @@ from obstore.store import MemoryStore
 from streams.bundles import blobs
 from streams.bundles.blobs import Blobs
 from streams.bundles.job import BundlesJob, Options
+from streams.engine.attempts import Attempts
 from streams.engine.health import Signs, health_of
 from streams.engine.long_work import LongWork
 from streams.engine.positions import Positions
 from streams.engine.restore import Restoration
 from streams.engine.tails import Tails
 from streams.engine.term import Term
+from streams.engine.work_file import WorkFile
 from streams.engine.writer import Writer
 from tests.unit.bundles.stage import SOURCE, LocalExaminer, SourceRecord, bundle_of, observation, patient, record_value
 from tests.unit.engine.fakes import MemoryKafka, MemoryState, settings
@@ -80,7 +82,9 @@ async def process(raw, clock, examiner):
     positions.fetch((SOURCE, 0), [record])
     signs = Signs(written_at=lambda number: writer.written_at.get(number, 0.0))
     clock.stuck_s = lambda: health_of(positions, Restoration(), signs, clock=clock).stuck_s
-    work = LongWork(job, state=state, writer=writer, settings=settings(sources=(SOURCE,), record_bytes_max=2**25))
+    attempts = Attempts(WorkFile(None), state, writer, stage="bundles", stuck_timeout_s=STUCK_TIMEOUT_S)
+    changed = settings(sources=(SOURCE,), record_bytes_max=2**25)
+    work = LongWork(job, state=state, writer=writer, settings=changed, attempts=attempts)
     await work.process(Term({0: Tails()}), 0, [record])
     return {topic: rows for (topic, _), rows in kafka.logs.items()}
 

@@ -58,8 +58,9 @@ def test_faust_does_not_look_for_partitions_that_may_be_gone(app):
 
 
 def test_whatever_ends_faust_ends_the_stage_in_our_words(tmp_path, monkeypatch):
-    worker, ended = create(Fold(), settings(state_dir=tmp_path)), []
+    ended = []
     monkeypatch.setattr(engine_app, "die", lambda error, stage: ended.append((error, stage)))
+    worker = create(Fold(), settings(state_dir=tmp_path))
     monkeypatch.setattr(worker.work_file, "tell_crashes", lambda: None)
 
     def broken(_):

@@ -219,17 +219,19 @@ async def test_listed_work_is_counted_by_its_own_name_until_it_is_off_the_list(t
         work_file = WorkFile(tmp_path / "work")
         process = Process(Fold(), kafka, work_file=work_file)
         await process.begin()
-        told.append([process.engine.is_too_costly(0, name) for name in (b"l/good", b"l/bad")])
+        told.append([process.engine.is_too_costly(0, name) for name in (b"l/good", b"l/handled", b"l/bad")])
         async with process.engine.attempt(0, b"l/good"):
             pass
-        if not told[-1][1]:
-            with pytest.raises(RuntimeError):
-                async with process.engine.attempt(0, b"l/bad"):
-                    raise RuntimeError
+        with pytest.raises(RuntimeError):
+            async with process.engine.attempt(0, b"l/handled"):
+                raise RuntimeError
+        if not told[-1][2]:
+            await process.engine.attempt(0, b"l/bad").__aenter__()  # and this is where the process ends
+            process.engine.blame(asyncio.get_running_loop())
         work_file.close()
     await process.engine.settle(0, [], {b"l/bad": None})
 
-    assert told == [[False, False], [False, False], [False, True]]
+    assert told == [[False] * 3, [False] * 3, [False, False, True]]
     assert not any(key.startswith(b"\0try") for key in process.state.copies[0])
 
 

@@ -25,8 +25,10 @@ STORED = Outcome("stored", facts=FACTS)
 class Stage:
     """`fetch` says how each link ends; by default it is stored."""
 
-    def __init__(self, fetch=None, *, limits=LIMITS, partitions=(0,), record_bytes_max=100_000):
-        self.kafka = MemoryKafka()
+    def __init__(
+        self, fetch=None, *, limits=LIMITS, partitions=(0,), record_bytes_max=100_000, kafka=None, work_file=None
+    ):
+        self.kafka = kafka or MemoryKafka()
         self.state = MemoryState(self.kafka)
         self.store = MemoryStore()
         self.died = []
@@ -36,7 +38,13 @@ class Stage:
         job = LinksJob(PREFIX, limits, self._open, end=self.died.append)
         sources = (DOCUMENTS, PREFIX + "medical.bulk-patient-create", PREFIX + "patient.admit")
         self.process = Process(
-            job, self.kafka, self.state, sources=sources, stage="links", record_bytes_max=record_bytes_max
+            job,
+            self.kafka,
+            self.state,
+            sources=sources,
+            stage="links",
+            record_bytes_max=record_bytes_max,
+            work_file=work_file,
         )
         self.job = job
 

@@ -1,9 +1,12 @@
 """What one listed link does ends in its own outcome or in quarantine, and its neighbours come out."""
 
+import asyncio
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from streams.engine.work_file import WorkFile
 from streams.links import link as codec
 from streams.links.address import AddressRules
 from streams.links.client import Client
@@ -13,6 +16,7 @@ from streams.links.limits import FetchLimits
 from streams.links.link import Outcome
 from streams.links.outputs import HEADER_BYTES_MAX
 from streams.links.schedule import Schedule
+from tests.unit.engine.fakes import MemoryKafka
 from tests.unit.links.stage import FACTS, STORED, documents, running
 from tests.unit.links.test_address import PIECES
 
@@ -175,3 +179,40 @@ async def test_a_failure_that_is_no_fault_of_the_table_is_told_as_it_is():
         await stage.settled()
 
         assert outcomes(stage) == {"d-0": ("failed", "bad_link")}
+
+
+async def test_a_link_that_stops_the_event_loop_twice_is_in_quarantine_and_the_others_are_stored(tmp_path):
+    kafka, bad = MemoryKafka(), "https://b.s3.amazonaws.com/bad"
+    await met_by_the_watchdog(kafka, tmp_path / "work", bad, [documents(GOOD, bad)])
+    await met_by_the_watchdog(kafka, tmp_path / "work", bad)
+
+    async with running(kafka=kafka, work_file=WorkFile(tmp_path / "work")) as stage:
+        await stage.settled()
+
+    assert stage.fetched == []
+    assert outcomes(stage) == {"d-0": ("stored", None), "d-1": ("failed", "too_costly")}
+    assert stage.reasons() == ["too_costly"]
+    assert not list(stage.state.scan(0, b"\0try"))
+
+
+async def met_by_the_watchdog(kafka, path, bad, records=None):
+    """One life of the stage, which ends while `bad` does not let the event loop turn."""
+    met = asyncio.Event()
+
+    async def fetch(link):
+        if bad in link.urls:
+            stage.process.engine.blame(asyncio.get_running_loop())  # the watchdog does, from its thread
+            met.set()
+            await asyncio.Event().wait()
+        return STORED
+
+    work_file = WorkFile(path)
+    async with running(fetch, kafka=kafka, work_file=work_file) as stage:
+        if records:
+            stage.process.feed(records)
+        await met.wait()
+        while len(stage.listed()) > 1:  # noqa: ASYNC110 - a table has no event
+            await asyncio.sleep(0.001)
+        work_file.close()
+        left = path.read_bytes()
+    path.write_bytes(left)  # as it was when the process ended
