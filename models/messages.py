@@ -45,6 +45,9 @@ class BundleLink:
 Links = DocumentLinks | OfferedLinks | BulkResultLink | BundleLink
 
 
+RequestKind = Literal["network-query", "document-query", "bulk-links", "consolidated-query"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class MessageType:
     """One `meta.type`; `link_life_s` is how long its links live where they do not say so themselves."""
@@ -56,6 +59,7 @@ class MessageType:
     scope: Literal["patient", "bulk"] = "patient"
     links: Links | None = None
     link_life_s: int = 180
+    answers: RequestKind | None = None  # the kind of request whose `requestId` it carries
     is_stay: bool = False  # an admission, a transfer or a discharge: part of a stay in the patient's state
     retention_days: int = 30
 
@@ -68,6 +72,7 @@ def _network_query(source: str, says: str) -> MessageType:
         record=records.NetworkQuery,
         # The schema asks for the link even where the source failed; it then leads to what was there before.
         links=BundleLink("consolidatedDataUrl", kind="consolidated", needs_status="completed"),
+        answers="network-query",
     )
 
 
@@ -91,12 +96,14 @@ _ALL = (
         says="a document query ended: the documents that are new",
         wire=wire.DocumentsEntry,
         record=records.DocumentDownload,
+        answers="document-query",
     ),
     MessageType(
         name="medical.document-conversion",
         says="the conversion of documents to FHIR ended",
         wire=wire.PatientEntry,
         record=records.DocumentConversion,
+        answers="document-query",
     ),
     MessageType(
         name="medical.document-bulk-download-urls",
@@ -104,6 +111,7 @@ _ALL = (
         wire=wire.DocumentsEntry,
         record=records.DocumentBulkDownloadUrls,
         links=DocumentLinks(),
+        answers="bulk-links",
         link_life_s=600,
     ),
     MessageType(
@@ -112,6 +120,7 @@ _ALL = (
         wire=wire.PagedDocumentsEntry,
         record=records.DocumentBulkDownloadPaged,
         links=DocumentLinks(),
+        answers="bulk-links",
         link_life_s=600,
     ),
     MessageType(
@@ -120,6 +129,7 @@ _ALL = (
         wire=wire.ConsolidatedEntry,
         record=records.ConsolidatedData,
         links=OfferedLinks(),
+        answers="consolidated-query",
     ),
     MessageType(
         name="medical.discharge-summary",
@@ -138,6 +148,7 @@ _ALL = (
         wire=wire.NetworkQueryPayload,
         record=records.NetworkQuery,
         links=BundleLink("consolidatedDataUrl", kind="consolidated"),
+        answers="network-query",
     ),
     _stay("patient.admit", "a stay began"),
     _stay("patient.transfer", "a stay moved"),

@@ -4,7 +4,15 @@ from typing import Any
 
 from pydantic import Field
 
+from models.messages import RequestKind
 from models.records import Record
+
+
+class Pages(Record):
+    """How many of the pages of one request have come."""
+
+    seen: int
+    total: int
 
 
 class MessageState(Record):
@@ -13,6 +21,7 @@ class MessageState(Record):
     status: str | None = None
     request_id: str | None = None
     when: str | None = None
+    pages: Pages | None = Field(None, description="Of that request, where it comes in pages.")
 
 
 class OutcomeCounts(Record):
@@ -46,6 +55,35 @@ class PatientState(Record):
     resources: dict[str, int] = Field(default_factory=dict, description="FHIR resources by type.")
     rejected: int = Field(0, description="Resources of the last complete snapshot that were not valid.")
     last_complete_snapshot: str | None = Field(None, description="`snapshotId` of the newest complete snapshot.")
+    first_seen: str | None = None
+    last_seen: str | None = None
+
+
+class RequestPart(Record):
+    """What one message type, or one source, said of a request."""
+
+    status: str | None = None
+    when: str | None = None
+
+
+class RequestState(Record):
+    """`requests`: what was asked of Metriport for one patient, and what has come of it. Key: `patientId/requestId`."""
+
+    request_id: str
+    patient_id: str
+    kind: RequestKind
+    status: str | None = Field(
+        None, description="`processing` while something is awaited; `partial`: some of it completed, some failed."
+    )
+    messages: dict[str, RequestPart] = Field(default_factory=dict, description="What came, by message type.")
+    sources: dict[str, RequestPart] = Field(
+        default_factory=dict,
+        description="Of a network query: the sources that ended, as `hie`, `pharmacy/surescripts`.",
+    )
+    pages: Pages | None = None
+    awaited: dict[str, str | None] = Field(
+        default_factory=dict, description="What must still come, by message type, or `pages`; and since when."
+    )
     first_seen: str | None = None
     last_seen: str | None = None
 

@@ -60,6 +60,7 @@ FHIR_CHANGES = "fhir.changes"
 FHIR_SNAPSHOTS = "fhir.snapshots"
 FHIR_REJECTED = "fhir.rejected"
 PATIENTS = "patients"
+REQUESTS = "requests"
 BULK_JOBS = "bulk-jobs"
 
 
@@ -134,6 +135,9 @@ def _topics(fhir_state_types: tuple[str, ...]) -> Iterator[Topic]:
     yield Topic(FHIR_SNAPSHOTS, "patient id", "counts and source of one processed bundle")
     yield Topic(FHIR_REJECTED, "patient id", "an OperationOutcome and where the bytes are", 90 * DAY_MS)
     yield Topic(PATIENTS, "patient id", "the patient's state", compacted=True)
+    yield Topic(
+        REQUESTS, "patient id/request id", "what was asked of Metriport, and what has come of it", compacted=True
+    )
     yield Topic(BULK_JOBS, "request id", "the bulk job's state", compacted=True)
     for stage in STAGES:
         yield Topic(

@@ -29,7 +29,7 @@ def _unset(value: object) -> object:
     return None if value == "" else value
 
 
-def _byte_count(value: object) -> int | None:
+def _count(value: object) -> int | None:
     """Read a number (the code sends one) or a string (the documentation says one); anything else says nothing."""
     if isinstance(value, bool):
         return None
@@ -55,7 +55,7 @@ def _ids_by_source(value: object) -> object:
 
 
 Text = Annotated[str | None, BeforeValidator(_unset)]
-ByteCount = Annotated[int | None, BeforeValidator(_byte_count)]
+Count = Annotated[int | None, BeforeValidator(_count)]
 Names = Annotated[list[str], BeforeValidator(_names)]
 IdsBySource = Annotated[dict[str, list[Any]] | None, BeforeValidator(_ids_by_source)]
 
@@ -93,7 +93,7 @@ class Document(Wire):
     status: Text = None
     indexed: Text = None
     mime_type: Text = None
-    size: ByteCount = None
+    size: Count = None
     type: dict[str, Any] | None = None
     url: Text = None
 
@@ -108,9 +108,9 @@ class PagedDocument(Document):
 class Pagination(Wire):
     """Which page of how many, from 1."""
 
-    page: int | None = None
-    total_pages: int | None = None
-    total_items: int | None = None
+    page: Count = None
+    total_pages: Count = None
+    total_items: Count = None
 
 
 class DocumentsEntry(PatientEntry):

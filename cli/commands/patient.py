@@ -27,8 +27,8 @@ def _group() -> None:
 def show(
     patient_id: Annotated[str, typer.Argument(metavar="ID", help="Metriport's patient id.")], *, as_json: Json = False
 ) -> None:
-    """Show a patient's state, which is patient data; exit code 1 if nothing is known of this id."""
-    state = asyncio.run(_newest(load(KafkaSettings), patient_id))
+    """Show a patient's state and requests, which is patient data; exit code 1 if nothing is known of this id."""
+    state = asyncio.run(_known(load(KafkaSettings), patient_id))
     if state is None:
         output.fail("Nothing is known of this id.")
         raise typer.Exit(1)
@@ -38,11 +38,18 @@ def show(
         Console().print(JSON.from_data(state))
 
 
-async def _newest(settings: KafkaSettings, patient_id: str) -> dict[str, Any] | None:
-    key, newest = patient_id.encode(), None
-    topic = settings.topic_prefix + topics.PATIENTS
-    async with aclosing(records(settings, [topic], from_start=True, follow=False, partition_of=key)) as found:
+async def _known(settings: KafkaSettings, patient_id: str) -> dict[str, Any] | None:
+    """Return the newest state, with the states of the patient's requests by their ids."""
+    patients, requests = (settings.topic_prefix + topic for topic in (topics.PATIENTS, topics.REQUESTS))
+    owner, state, asked = patient_id.encode(), None, dict[str, Any]()
+    found = records(settings, [patients, requests], from_start=True, follow=False, partition_of=owner)
+    async with aclosing(found):
         async for record in found:
-            if record.key == key:
-                newest = record.value
-    return json.loads(newest) if newest else None
+            if record.topic == patients and record.key == owner:
+                state = json.loads(record.value) if record.value else None
+            elif record.topic == requests and record.value and (record.key or b"").startswith(owner + b"/"):
+                request = json.loads(record.value)
+                # An id may hold a slash, so the beginning of the key does not tell whose it is.
+                if request["patientId"] == patient_id:
+                    asked[request["requestId"]] = request
+    return None if state is None else state | {"requests": asked}

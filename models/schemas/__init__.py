@@ -18,6 +18,7 @@ MODELS: Mapping[str, type[Record]] = {
     topics.BULK_PATIENTS: records.BulkPatient,
     topics.FHIR_SNAPSHOTS: records.Snapshot,
     topics.PATIENTS: states.PatientState,
+    topics.REQUESTS: states.RequestState,
     topics.BULK_JOBS: states.BulkJobState,
 }
 

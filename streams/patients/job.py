@@ -1,7 +1,8 @@
-"""Per-type topics, `documents`, `bundles`, `bulk-patients`, `fhir.snapshots` -> `patients` · `bulk-jobs`. Pure.
+"""Per-type topics, `documents`, `bundles`, `bulk-patients`, `fhir.snapshots` -> `patients` · `requests` · `bulk-jobs`.
 
-The state is one table: `p/<patient>` and `j/<job>` hold what is known; `i/<patient>/<item>` and `r/<job>/<row>`
-remember what was counted. Each change of a patient or job is published whole: a key's newest record is all there is.
+Pure. The state is one table: `p/<patient>`, `q/<patient>/<request>` and `j/<job>` hold what is known;
+`i/<patient>/<item>` and `r/<job>/<row>` remember what was counted. Each change of a patient, request or job is
+published whole: a key's newest record is all there is.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ import orjson
 
 from models import headers, topics
 from streams.engine.job import Output, Poison, Record, State
-from streams.patients import bulk_job, patient
+from streams.patients import bulk_job, patient, requests
 
 SOURCES = (
     *topics.DELIVERY_TYPES,
@@ -33,6 +34,7 @@ class Fact(NamedTuple):
     owner: str  # patient id or request id
     state_key: bytes
     item_key: bytes | None
+    request_key: bytes | None
     ce_id: str
 
 
@@ -41,7 +43,7 @@ class PatientsJob:
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        self.outputs = (prefix + topics.PATIENTS, prefix + topics.BULK_JOBS)
+        self.outputs = (prefix + topics.PATIENTS, prefix + topics.REQUESTS, prefix + topics.BULK_JOBS)
         self.quarantine = prefix + topics.quarantine("patients")
 
     def decode(self, record: Record) -> Fact:
@@ -55,6 +57,7 @@ class PatientsJob:
         if not isinstance(value, dict) or not isinstance(owner, str) or not owner:
             raise Poison("no_patient")
         job = topic in _JOB_TOPICS
+        request = requests.request_id(topic, value)
         item = bulk_job.row_id(topic, value) if job else patient.item_id(topic, value)
         return Fact(
             topic,
@@ -62,12 +65,13 @@ class PatientsJob:
             owner,
             _key(b"j/" if job else b"p/", owner),
             _key(b"r/" if job else b"i/", owner, item) if item is not None else None,
+            _key(b"q/", owner, request) if request is not None else None,
             headers.value(record.headers, headers.CE_ID) or f"{topic}/{record.partition}/{record.offset}",
         )
 
     def keys(self, fact: Fact) -> tuple[bytes, ...]:
-        """Return the state of the patient or job, and of the counted item if there is one."""
-        return (fact.state_key,) if fact.item_key is None else (fact.state_key, fact.item_key)
+        """Return the state of the patient or job, of the counted item and of the request, if there is one."""
+        return tuple(key for key in (fact.state_key, fact.item_key, fact.request_key) if key is not None)
 
     def apply(self, fact: Fact, state: State) -> Iterator[Output]:
         """Fold one record and yield the state it leads to, unless nothing changed."""
@@ -79,10 +83,23 @@ class PatientsJob:
             now = self._count(folded, fact, orjson.loads(counted) if counted else None)
             state.put(fact.item_key, orjson.dumps(now))
         after = orjson.dumps(folded, option=orjson.OPT_SORT_KEYS)
+        if after != before:
+            state.put(fact.state_key, after)
+            yield self._output(fact, folded)
+        if fact.request_key is not None:
+            yield from self._request(fact, fact.request_key, state)
+
+    def _request(self, fact: Fact, key: bytes, state: State) -> Iterator[Output]:
+        before = state.get(key)
+        folded = requests.fold(orjson.loads(before) if before else None, fact.topic, fact.record)
+        after = orjson.dumps(folded, option=orjson.OPT_SORT_KEYS)
         if after == before:
             return
-        state.put(fact.state_key, after)
-        yield self._output(fact, folded)
+        state.put(key, after)
+        shown = requests.published(folded)
+        name = f"{shown['patientId']}/{shown['requestId']}".encode()
+        event = _event(topics.REQUESTS, fact, shown["lastSeen"])
+        yield Output(self._prefix + topics.REQUESTS, name, orjson.dumps(shown), event)
 
     @staticmethod
     def _is_job(fact: Fact) -> bool:
@@ -103,13 +120,17 @@ class PatientsJob:
             bulk_job.published if self._is_job(fact) else patient.published
         )
         shown = show(folded)
-        event = headers.cloud_event(
-            ce_id=f"{topic}/{fact.ce_id}",
-            source="metriport-streams/patients",
-            kind=topic,
-            time=shown.get("lastSeen") or shown.get("when") or "1970-01-01T00:00:00.000Z",
-        )
+        event = _event(topic, fact, shown.get("lastSeen") or shown.get("when"))
         return Output(self._prefix + topic, fact.owner.encode(), orjson.dumps(shown), event)
+
+
+def _event(topic: str, fact: Fact, time: str | None) -> headers.Headers:
+    return headers.cloud_event(
+        ce_id=f"{topic}/{fact.ce_id}",
+        source="metriport-streams/patients",
+        kind=topic,
+        time=time or "1970-01-01T00:00:00.000Z",
+    )
 
 
 def _key(kind: bytes, *parts: str) -> bytes:

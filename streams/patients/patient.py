@@ -7,10 +7,12 @@ A fold: the same record twice, or records of different topics in another order, 
 from typing import Any
 
 from models import messages, topics
-from streams.patients import encounters
+from streams.patients import encounters, requests
 from streams.patients.versions import earliest, keep_newest, latest, status_rank, version
 
 State = dict[str, Any]
+
+PAGED_REQUESTS_MAX = 20
 
 _COUNTED = {topics.DOCUMENTS: "documents", topics.BUNDLES: "bundles"}
 _OUTCOME_RANK = {"failed": 0, "expired": 1, "stored": 2}
@@ -37,6 +39,7 @@ def fold(state: State | None, topic: str, record: dict[str, Any]) -> State:
     kind = messages.TYPES.get(topic)
     if kind is not None:
         _message(state, topic, record, at)
+        _page(state, topic, record, at)
     if kind is not None and kind.is_stay:
         encounters.add(state.setdefault("stays", {}), record, at)
     if topic == topics.FHIR_SNAPSHOTS:
@@ -70,6 +73,7 @@ def published(state: State) -> dict[str, Any]:
         "metadata": state.get("metadata"),
         "messages": {
             name: {field: message[field] for field in ("status", "requestId", "when")}
+            | {"pages": _pages(state, name, message["requestId"])}
             for name, message in sorted(state.get("messages", {}).items())
         },
         "documents": _counts(state.get("documents", {})),
@@ -93,6 +97,23 @@ def _message(state: State, topic: str, record: dict[str, Any], at: list[str]) ->
             "when": record.get("when"),
             "rank": rank,
         }
+
+
+def _page(state: State, topic: str, record: dict[str, Any], at: list[str]) -> None:
+    """Note the page of a request that comes in pages; the newest requests are remembered."""
+    if (told := requests.page(record)) is None:
+        return
+    known = state.setdefault("pages", {}).setdefault(topic, {})
+    name = str(record.get("requestId") or "")
+    before = known.get(name)
+    known[name] = requests.with_page(before, *told) | {"at": max(at, before["at"]) if before else at}
+    if len(known) > PAGED_REQUESTS_MAX:
+        del known[min(known, key=lambda other: (known[other]["at"], other))]
+
+
+def _pages(state: State, topic: str, request_id: str | None) -> dict[str, int] | None:
+    pages = state.get("pages", {}).get(topic, {}).get(request_id or "")
+    return {"seen": len(pages["seen"]), "total": pages["total"]} if pages else None
 
 
 def _snapshot(state: State, record: dict[str, Any], at: list[str]) -> None:

@@ -1,7 +1,7 @@
-"""The `patients` stage: everything that speaks of a patient or a bulk job -> `patients` · `bulk-jobs` (compacted).
+"""The `patients` stage: everything that speaks of a patient or a bulk job -> `patients` · `requests` · `bulk-jobs`.
 
-Key: the patient's id, or the job's request id. Delivery: as every stage. The state does not depend on the order in
-which topics arrive, nor on how often.
+All three are compacted. Key: the patient's id, in `requests` with the request's id behind it, in `bulk-jobs` the job's.
+Delivery: as every stage. The state does not depend on the order in which topics arrive, nor on how often.
 """
 
 from models.settings import WorkerSettings

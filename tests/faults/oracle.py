@@ -93,7 +93,10 @@ def _message(by_age: list[dict[str, Any]]) -> dict[str, Any]:
     """A final status stands against any `processing`; among equals the newest counts."""
     final = [fact for fact in by_age if fact.get("status") not in PENDING]
     said = (final or by_age)[-1]
-    return {"status": said.get("status"), "requestId": said.get("requestId"), "when": said["when"]}
+    pages = [fact["pagination"] for fact in by_age if fact["requestId"] == said["requestId"] and "pagination" in fact]
+    numbers = {page["page"] for page in pages}
+    seen = {"seen": len(numbers), "total": max(page["totalPages"] for page in pages)} if pages else None
+    return {**{field: said.get(field) for field in ("status", "requestId", "when")}, "pages": seen}
 
 
 def _encounters(by_age: list[dict[str, Any]]) -> list[dict[str, Any]]:
