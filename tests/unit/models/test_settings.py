@@ -53,7 +53,7 @@ def test_a_key_that_can_be_guessed_is_refused_by_its_place(monkeypatch, short):
         load(IngressSettings)
 
     assert str(caught.value) == (
-        "METRIPORT_WEBHOOK_KEYS: key 2 is shorter than 16 characters, so it is not the one that Metriport's dashboard"
+        "METRIPORT_WEBHOOK_KEYS: key 2 is shorter than 6 characters, so it is not the one that Metriport's dashboard"
         " shows."
     )
 
