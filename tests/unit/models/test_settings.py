@@ -44,7 +44,7 @@ def test_without_a_key_it_is_said_plainly_what_to_set(monkeypatch, keys):
     )
 
 
-@pytest.mark.parametrize("short", ["k", "0123456789abcde"])
+@pytest.mark.parametrize("short", ["k", "01234"])
 def test_a_key_that_can_be_guessed_is_refused_by_its_place(monkeypatch, short):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
     monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", f"{NEW},{short}")
