@@ -55,20 +55,24 @@ class Ingress:
             "SPOOL_DIR": str(folder / "spool"),
             "LOG_FORMAT": "json",
         }
-        self._process: asyncio.subprocess.Process | None = None
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def make_topics(self) -> None:
+        """Make the topics it needs."""
+        await processes.run("topics", "apply", environment=self.environment, log=self.log.with_name("topics.log"))
 
     async def start(self) -> None:
         """Start it."""
         with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
+            self.process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "ingress"), env={**os.environ, **self.environment}, stdout=log, stderr=log
             )
 
     async def kill(self) -> None:
         """Kill it, if it is there."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
+        if self.process is not None and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
 
 
 @contextlib.asynccontextmanager
@@ -76,7 +80,7 @@ async def running(folder: Path) -> AsyncIterator[tuple[broker.Broker, Ingress, S
     """Have a broker, an ingress that is ready, and a sender."""
     async with broker.running(folder / "broker") as kafka:
         ingress = Ingress(kafka.bootstrap_servers, folder)
-        await processes.run("topics", "apply", environment=ingress.environment, log=folder / "topics.log")
+        await ingress.make_topics()
         await ingress.start()
         try:
             async with sender(ingress.url) as posting:

@@ -82,7 +82,7 @@ class Sender:
 
 
 @contextlib.asynccontextmanager
-async def sender(url: str) -> AsyncIterator[Sender]:
+async def sender(url: str, *, timeout_s: float = TIMEOUT_S) -> AsyncIterator[Sender]:
     """Open a sender."""
-    async with ClientSession(timeout=ClientTimeout(total=TIMEOUT_S)) as session:
+    async with ClientSession(timeout=ClientTimeout(total=timeout_s)) as session:
         yield Sender(session, url)
