@@ -1,65 +1,67 @@
-"""The HTTP application: its routes, and how a refusal becomes an answer."""
+"""What is answered: the routes, and how a refusal becomes an answer.
+
+Without aiohttp's `Application`: it would answer some requests itself, quoting them.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Mapping
 
 import orjson
 from aiohttp import web
 
 from ingress.health import Health
-from ingress.webhook import HEADERS, Webhook
+from ingress.senders import HEADERS, LAST_WORD_S, Handler
+from ingress.webhook import Webhook
 from models import telemetry
 from models.errors import CannotKeep, Refused
 
 WEBHOOK_PATH = "/webhooks/metriport"
 
-# A sender that was refused in the middle of its body gets this long to read the answer before it is cut off.
-LAST_WORD_S = 0.5
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+class App:
+    """Answers every request, in one form, whatever becomes of it."""
 
+    def __init__(self, *, webhook: Webhook, health: Health) -> None:
+        self._posts: Mapping[str, Handler] = {WEBHOOK_PATH: webhook.receive}
+        self._gets: Mapping[str, Handler] = {
+            "/live": health.live,
+            "/ready": health.ready,
+            "/metrics": health.metrics,
+        }
 
-def create_app(*, webhook: Webhook, health: Health) -> web.Application:
-    """Return the application made of these parts."""
-    # Limits on the body are the webhook's own; no other route reads one.
-    app = web.Application()
-    app.router.add_post(WEBHOOK_PATH, _answering(webhook.receive))
-    app.router.add_route("*", WEBHOOK_PATH, _answering(_not_allowed("POST")))
-    for path, handler in (("/live", health.live), ("/ready", health.ready), ("/metrics", health.metrics)):
-        app.router.add_get(path, _answering(handler))
-        app.router.add_route("*", path, _answering(_not_allowed("GET, HEAD")))
-    app.router.add_route("*", "/{anything:.*}", _answering(_not_found))
-    return app
-
-
-def _answering(handler: Handler) -> Handler:
-    """Wrap a handler so that every request is answered in the same form, whatever became of it.
-
-    Around each handler and not as a middleware, which aiohttp puts together anew for every request.
-    """
-
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Return the answer."""
         try:
-            response = await handler(request)
+            response = await self._handler(request.method, request.path)(request)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - `_refused` tells them apart
             response = _refused(error)
         if not request.content.is_eof():
             await _hang_up(request, response)
         return response
 
-    return answer
+    def _handler(self, method: str, path: str) -> Handler:
+        if path in self._posts:
+            return self._posts[path] if method == "POST" else _only_post
+        if path in self._gets:
+            return self._gets[path] if method in {"GET", "HEAD"} else _only_get
+        return _not_found
 
 
-async def _not_found(_: web.Request) -> web.Response:
+async def _not_found(_: web.BaseRequest) -> web.StreamResponse:
     return web.Response(status=404, body=b'{"error":"not_found"}', headers=HEADERS)
 
 
-def _not_allowed(allowed: str) -> Handler:
-    async def answer(_: web.Request) -> web.Response:
-        headers = HEADERS | {"Allow": allowed}
-        return web.Response(status=405, body=b'{"error":"method_not_allowed"}', headers=headers)
+async def _only_post(_: web.BaseRequest) -> web.StreamResponse:
+    return _not_allowed("POST")
 
-    return answer
+
+async def _only_get(_: web.BaseRequest) -> web.StreamResponse:
+    return _not_allowed("GET, HEAD")
+
+
+def _not_allowed(allowed: str) -> web.Response:
+    return web.Response(status=405, body=b'{"error":"method_not_allowed"}', headers=HEADERS | {"Allow": allowed})
 
 
 def _refused(error: BaseException) -> web.Response:
@@ -80,11 +82,14 @@ def _refusal(refused: Refused) -> web.Response:
     return web.Response(status=refused.status, body=orjson.dumps({"error": refused.reason}), headers=HEADERS)
 
 
-async def _hang_up(request: web.Request, response: web.StreamResponse) -> None:
+async def _hang_up(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Answer at once, read nothing more, and leave the sender a moment to notice."""
     response.force_close()
     await response.prepare(request)
     await response.write_eof()
     if request.transport is not None:
+        # What is here already is not kept for that moment.
+        with contextlib.suppress(Refused, ConnectionError, web.RequestPayloadError):
+            request.content.read_nowait()
         request.protocol.pause_reading()
         await asyncio.sleep(LAST_WORD_S)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Self
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 
 from models import telemetry
 from models.errors import CannotKeep, EncodedBody, SlowBody, TooLarge
@@ -13,26 +13,37 @@ EXCESS_BYTES_MAX = 64 * 2**10
 
 
 class Inflight:
-    """The bytes of all bodies held right now, and the most there may be."""
+    """The bytes of all bodies held right now, and the most there may be beyond what is small of each.
 
-    def __init__(self, bytes_max: int) -> None:
-        self._bytes_max = bytes_max
-        self._bytes = 0
+    The first `small_bytes` of a body are never refused: there are as many of those as connections, and the caller has
+    room for all of them. So whoever holds the rest with large bodies keeps no small one out.
+    """
+
+    def __init__(self, large_bytes_max: int, *, small_bytes: int) -> None:
+        self._large_bytes_max = large_bytes_max
+        self._small_bytes = small_bytes
+        self._bytes = self._large_bytes = 0
         telemetry.INFLIGHT_BYTES.set_function(lambda: self._bytes)
 
     def hold(self) -> "Held":
         """Open an account for one request, to be used with `with`."""
         return Held(self)
 
-    def take(self, size: int) -> None:
-        """Take `size` bytes, or raise `CannotKeep`: better one sender refused than all of them killed with us."""
-        if self._bytes + size > self._bytes_max:
+    def grow(self, before: int, after: int) -> None:
+        """Let a body grow, or raise `CannotKeep`: better one sender refused than all of them killed with us."""
+        large = self._large(after) - self._large(before)
+        if large and self._large_bytes + large > self._large_bytes_max:
             raise CannotKeep
-        self._bytes += size
+        self._bytes += after - before
+        self._large_bytes += large
 
     def give_back(self, size: int) -> None:
-        """Free `size` bytes."""
+        """Free a body of `size` bytes."""
         self._bytes -= size
+        self._large_bytes -= self._large(size)
+
+    def _large(self, size: int) -> int:
+        return size - self._small_bytes if size > self._small_bytes else 0
 
 
 class Held:
@@ -52,17 +63,17 @@ class Held:
 
     def take(self, size: int) -> None:
         """Hold `size` bytes more, or raise `CannotKeep`."""
-        self._inflight.take(size)
+        self._inflight.grow(self.bytes, self.bytes + size)
         self.bytes += size
 
 
-async def read(request: web.Request, held: Held, *, bytes_max: int, timeout_s: float) -> bytes:
+async def read(request: web.BaseRequest, held: Held, *, bytes_max: int, timeout_s: float) -> bytes:
     """Return the body exactly as sent.
 
     Raises `EncodedBody`, `TooLarge`, `SlowBody` (also when the sender goes away in the middle), or `CannotKeep` when
     the bodies held together are too many.
     """
-    if hdrs.CONTENT_ENCODING in request.headers:
+    if hdrs.CONTENT_ENCODING in request.headers and not _is_as_sent(request):
         raise EncodedBody
     try:
         # Most bodies came together with their headers: they need no clock.
@@ -70,13 +81,27 @@ async def read(request: web.Request, held: Held, *, bytes_max: int, timeout_s: f
             return _arrived(request, held, bytes_max)
         if (request.content_length or 0) > bytes_max + EXCESS_BYTES_MAX:
             raise TooLarge
+        _ask_for_it(request)
         async with asyncio.timeout(timeout_s):
             return await _read(request, held, bytes_max)
     except (TimeoutError, ConnectionError, web.RequestPayloadError):
         raise (TooLarge if held.bytes > bytes_max else SlowBody) from None
 
 
-def _arrived(request: web.Request, held: Held, bytes_max: int) -> bytes:
+def _is_as_sent(request: web.BaseRequest) -> bool:
+    """Whether each encoding that is named is none (RFC 9110, section 8.4.1)."""
+    named = ",".join(request.headers.getall(hdrs.CONTENT_ENCODING)).split(",")
+    return all(name.strip().lower() in {"", "identity"} for name in named)
+
+
+def _ask_for_it(request: web.BaseRequest) -> None:
+    """Tell a sender that waits for it that its body is wanted (RFC 9110, section 10.1.1)."""
+    wanted = request.headers.get(hdrs.EXPECT, "").lower() == "100-continue"
+    if wanted and request.version >= HttpVersion11 and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def _arrived(request: web.BaseRequest, held: Held, bytes_max: int) -> bytes:
     body = request.content.read_nowait()
     held.take(len(body))
     if held.bytes > bytes_max:
@@ -84,7 +109,7 @@ def _arrived(request: web.Request, held: Held, bytes_max: int) -> bytes:
     return body
 
 
-async def _read(request: web.Request, held: Held, bytes_max: int) -> bytes:
+async def _read(request: web.BaseRequest, held: Held, bytes_max: int) -> bytes:
     stream = request.content
     chunks: list[bytes] = []
     while not stream.at_eof():
@@ -97,6 +122,6 @@ async def _read(request: web.Request, held: Held, bytes_max: int) -> bytes:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _discard(request: web.Request, bytes_max: int) -> None:
+async def _discard(request: web.BaseRequest, bytes_max: int) -> None:
     while bytes_max > 0 and not request.content.at_eof():
         bytes_max -= len(await request.content.readany())

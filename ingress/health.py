@@ -7,7 +7,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ingress.keeping import Keeper
-from ingress.webhook import HEADERS
+from ingress.senders import HEADERS
 from models import telemetry
 
 
@@ -33,11 +33,11 @@ class Health:
         self._kafka = kafka
         self._spool = spool
 
-    async def live(self, _: web.Request) -> web.Response:
+    async def live(self, _: web.BaseRequest) -> web.Response:
         """200 while the loop turns."""
         return _json(200, {"live": True})
 
-    async def ready(self, _: web.Request) -> web.Response:
+    async def ready(self, _: web.BaseRequest) -> web.Response:
         """200 only if a delivery could be kept right now."""
         facts: dict[str, object] = {
             "ready": self._keeper.ready,
@@ -50,7 +50,7 @@ class Health:
             facts["set_aside"] = self._spool.set_aside
         return _json(200 if facts["ready"] else 503, facts)
 
-    async def metrics(self, _: web.Request) -> web.Response:
+    async def metrics(self, _: web.BaseRequest) -> web.Response:
         """Everything counted, as Prometheus reads it."""
         headers = HEADERS | {"Content-Type": CONTENT_TYPE_LATEST}
         return web.Response(body=generate_latest(telemetry.REGISTRY), headers=headers)

@@ -12,27 +12,28 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
-from ingress import connection
-from ingress.app import create_app
+from ingress import connection, descriptors
+from ingress.app import App
 from ingress.body import Inflight
 from ingress.draining import Drain
 from ingress.health import Health
 from ingress.keeping import Keeper
 from ingress.producer import Producer
+from ingress.senders import Senders
 from ingress.spool import Spool
 from ingress.webhook import Webhook
 from models import telemetry, topics
 from models.errors import Misconfigured
-from models.settings import IngressSettings
+from models.settings import SMALL_BODY_BYTES, IngressSettings
 
 FINE, PROBLEM = 0, 1
 
 
-class _Unreadable:
-    """Stands where aiohttp wants a logger: its own would quote the bytes that were not HTTP."""
+class _Wordless:
+    """Stands where aiohttp wants a logger: its own would quote what came."""
 
     def exception(self, *_: object, exc_info: object = None) -> None:
-        telemetry.HTTP_UNREADABLE(error=type(exc_info).__name__)
+        telemetry.FATAL(sentence="a connection ended in an error nobody foresaw", error=type(exc_info).__name__)
 
     def debug(self, *_: object, **__: object) -> None:
         """Say nothing."""
@@ -42,9 +43,9 @@ class _Unreadable:
 
 HTTP: dict[str, Any] = {
     "access_log": None,
-    "logger": _Unreadable(),
+    "logger": _Wordless(),
     "keepalive_timeout": 75.0,  # longer than any proxy in front of us keeps a connection it believes to be open
-    "lingering_time": 0,  # `app` says the last word itself, without reading on
+    "lingering_time": 0,  # the last word is said by `app` and `senders`, without reading on
     "auto_decompress": False,
 }
 
@@ -61,7 +62,7 @@ def run(settings: IngressSettings) -> int:
 async def serve(settings: IngressSettings) -> int:
     """Serve until told to stop. What was accepted by then is finished, within `stop_timeout_s`."""
     stop = _stop_signals()
-    async with _parts(settings) as (app, background), _listening(app, settings):
+    async with _parts(settings) as (app, background), listening(app, settings):
         told = asyncio.create_task(stop.wait())
         await asyncio.wait([told, *background], return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
@@ -80,7 +81,7 @@ def _stop_signals() -> asyncio.Event:
 
 
 @contextlib.asynccontextmanager
-async def _parts(settings: IngressSettings) -> AsyncIterator[tuple[web.Application, list[asyncio.Task[None]]]]:
+async def _parts(settings: IngressSettings) -> AsyncIterator[tuple[App, list[asyncio.Task[None]]]]:
     """Build everything behind the door, and take it apart again."""
     spool = Spool(settings.spool_dir, bytes_max=settings.spool_bytes_max, batch_max=settings.spool_batch_max)
     await spool.open()
@@ -107,14 +108,14 @@ async def _parts(settings: IngressSettings) -> AsyncIterator[tuple[web.Applicati
     webhook = Webhook(
         keeper,
         keys=settings.webhook_keys,
-        inflight=Inflight(settings.inflight_bytes_max),
+        inflight=Inflight(settings.inflight_bytes_max - settings.small_bodies_bytes, small_bytes=SMALL_BODY_BYTES),
         body_bytes_max=settings.body_bytes_max,
         body_timeout_s=settings.body_timeout_s,
         clock=lambda: datetime.now(UTC),
     )
     background = [asyncio.create_task(producer.run()), asyncio.create_task(drain.run())]
     try:
-        yield create_app(webhook=webhook, health=Health(keeper, kafka=producer, spool=spool)), background
+        yield App(webhook=webhook, health=Health(keeper, kafka=producer, spool=spool)), background
     finally:
         for task in reversed(background):
             await _end(task)
@@ -122,11 +123,20 @@ async def _parts(settings: IngressSettings) -> AsyncIterator[tuple[web.Applicati
 
 
 @contextlib.asynccontextmanager
-async def _listening(app: web.Application, settings: IngressSettings) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, shutdown_timeout=settings.stop_timeout_s, **HTTP)
+async def listening(app: App, settings: IngressSettings) -> AsyncIterator[list[str]]:
+    """Have `app` answer senders; yields the addresses at which it does."""
+    connections, backlog = _connections(settings.connections_max)
+    senders = Senders(
+        app.answer,
+        connections_max=connections,
+        head_bytes_max=settings.head_bytes_max,
+        head_timeout_s=settings.head_timeout_s,
+        **HTTP,
+    )
+    runner = web.ServerRunner(senders, shutdown_timeout=settings.stop_timeout_s)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.ingress_host, settings.ingress_port, backlog=1024)
+        site = web.TCPSite(runner, settings.ingress_host, settings.ingress_port, backlog=backlog)
         try:
             await site.start()
         except OSError as error:
@@ -137,11 +147,25 @@ async def _listening(app: web.Application, settings: IngressSettings) -> AsyncIt
                 else f"cannot be used: {error.strerror}"
             )
             raise Misconfigured(f"INGRESS_HOST:INGRESS_PORT {where} {why}") from None
-        for host, port, *_ in runner.addresses:
-            telemetry.LISTENING(address=f"http://{host}:{port}")
-        yield
+        addresses = [f"http://{host}:{port}" for host, port, *_ in runner.addresses]
+        for address in addresses:
+            telemetry.LISTENING(address=address)
+        yield addresses
     finally:
         await runner.cleanup()
+
+
+def _connections(connections_max: int) -> tuple[int, int]:
+    """Return how many connections there may be, and how many may wait to be let in."""
+    limit = descriptors.raised(connections_max)
+    connections, backlog = descriptors.shared_out(limit, connections_max=connections_max)
+    if connections < connections_max:
+        telemetry.CONNECTIONS_LIMITED(
+            sentence="the limit of open files allows fewer than CONNECTIONS_MAX; raise it (ulimit -n, LimitNOFILE)",
+            connections=connections,
+            descriptors=limit,
+        )
+    return connections, backlog
 
 
 async def _end(task: "asyncio.Task[None]") -> None:

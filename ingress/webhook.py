@@ -10,11 +10,10 @@ from aiohttp import web
 from ingress.body import Inflight, read
 from ingress.keeping import Keeper
 from ingress.records import Delivery
+from ingress.senders import HEADERS, Sender
 from models import envelope, signature, telemetry
 from models.errors import BadSignature
 from models.headers import timestamp
-
-HEADERS = {"Content-Type": "application/json", "Server": "metriport-streams"}
 
 
 class Webhook:
@@ -37,13 +36,16 @@ class Webhook:
         self._body_timeout_s = body_timeout_s
         self._clock = clock
 
-    async def receive(self, request: web.Request) -> web.Response:
+    async def receive(self, request: web.BaseRequest) -> web.Response:
         """Answer one delivery: 200 means kept."""
         started = perf_counter()
         telemetry.RECEIVED()
+        signed = _signature(request)
         with self._inflight.hold() as held:
             body = await read(request, held, bytes_max=self._body_bytes_max, timeout_s=self._body_timeout_s)
-            telemetry.KEY_MATCHED(key=self._verified(body, request))
+            telemetry.KEY_MATCHED(key=self._matching(body, signed))
+            if isinstance(request.protocol, Sender):
+                request.protocol.has_delivered = True
 
             about = envelope.read(body)
             if about.ping is not None:
@@ -55,10 +57,17 @@ class Webhook:
         telemetry.ANSWERED(perf_counter() - started)
         return web.Response(body=b"{}", headers=HEADERS)
 
-    def _verified(self, body: bytes, request: web.Request) -> int:
+    def _matching(self, body: bytes, signed: str) -> int:
         """Return which key signed the body; every key is tried, so the time taken does not tell."""
-        offered = request.headers.getall(signature.HEADER, ())
-        found = [len(offered) == 1 and signature.matches(body, offered[0], key=key) for key in self._keys]
+        found = [signature.matches(body, signed, key=key) for key in self._keys]
         if True not in found:
             raise BadSignature
         return found.index(True)
+
+
+def _signature(request: web.BaseRequest) -> str:
+    """Return the one signature there is, before anything of the body is read."""
+    offered = request.headers.getall(signature.HEADER, ())
+    if len(offered) != 1 or not signature.well_formed(offered[0]):
+        raise BadSignature
+    return offered[0]

@@ -2,10 +2,13 @@
 
     MetriportStreamsError
     ├── Refused             the delivery was not kept, and the sender was told so
+    │   ├── BadRequest          400 bad_request
     │   ├── BadSignature        401 bad_signature
+    │   ├── SlowHead            408 slow_head
     │   ├── SlowBody            408 slow_body
     │   ├── TooLarge            413 too_large
     │   ├── EncodedBody         415 encoded_body
+    │   ├── HeadTooLarge        431 head_too_large
     │   └── CannotKeep          503 cannot_keep
     ├── Quarantined         kept byte for byte, in the stage's quarantine topic, with a reason
     └── Misconfigured       the installation cannot work as it is; says what to change
@@ -41,8 +44,15 @@ class Refused(MetriportStreamsError):
     reason: ClassVar[str]
 
 
+class BadRequest(Refused):
+    """What came is not HTTP/1.1, or nothing that two readers would understand alike."""
+
+    status = 400
+    reason = "bad_request"
+
+
 class BadSignature(Refused):
-    """None of the configured keys signed these bytes.
+    """None of the configured keys signed these bytes, or there was not exactly one signature, in Metriport's form.
 
     Operator action: compare `METRIPORT_WEBHOOK_KEYS` with the key in Metriport's dashboard; `metriport-streams verify`
     tells which key signed a saved body.
@@ -50,6 +60,13 @@ class BadSignature(Refused):
 
     status = 401
     reason = "bad_signature"
+
+
+class SlowHead(Refused):
+    """The request line and the headers did not arrive within `HEAD_TIMEOUT_S`."""
+
+    status = 408
+    reason = "slow_head"
 
 
 class SlowBody(Refused):
@@ -70,10 +87,20 @@ class TooLarge(Refused):
 
 
 class EncodedBody(Refused):
-    """The body has a `Content-Encoding`; the signature is over the bytes as sent, so it is not decoded."""
+    """The body is encoded; the signature is over the bytes as sent, so it is not decoded."""
 
     status = 415
     reason = "encoded_body"
+
+
+class HeadTooLarge(Refused):
+    """The request line and the headers together are larger than `HEAD_BYTES_MAX`, or too many.
+
+    Operator action: if a proxy in front adds that much, raise `HEAD_BYTES_MAX`, or have it add less.
+    """
+
+    status = 431
+    reason = "head_too_large"
 
 
 class CannotKeep(Refused):

@@ -17,6 +17,9 @@ SECRETS_DIR = Path("/run/secrets")
 # Metriport's keys have 21 characters; other senders and tests have others. What is as short as this is a mistake.
 KEY_CHARACTERS_MIN = 6
 
+# Of each body, so much has always room, whatever others send. Most of Metriport's are smaller.
+SMALL_BODY_BYTES = 64 * 2**10
+
 _Settings = TypeVar("_Settings", bound=BaseSettings)
 _Commas = NoDecode  # "a,b" in the environment, not JSON
 
@@ -127,6 +130,11 @@ class IngressSettings(SpoolSettings):
     )
     ingress_port: int = Field(8080, ge=0, le=65535, description="Port the ingress listens on.")
 
+    connections_max: int = Field(
+        1000, ge=10, le=50_000, description="Connections at once; one more, and the one idle longest is closed."
+    )
+    head_bytes_max: int = Field(16 * 2**10, ge=4096, le=2**17, description="Largest request line and headers.")
+    head_timeout_s: float = Field(5.0, gt=0, le=60, description="From their first byte to their last.")
     body_timeout_s: float = Field(3.0, gt=0, le=60, description="From the end of the headers to the last body byte.")
     inflight_bytes_max: int = Field(512 * 2**20, ge=2**20, description="All bodies held at once.")
     publish_timeout_s: float = Field(1.0, gt=0, le=3, description="Kafka's time to acknowledge; then the spool.")
@@ -148,6 +156,20 @@ class IngressSettings(SpoolSettings):
                     " Metriport's dashboard shows"
                 )
         return value
+
+    @model_validator(mode="after")
+    def _room_for_a_body(self) -> Self:
+        if self.inflight_bytes_max - self.small_bodies_bytes < self.body_bytes_max:
+            raise ValueError(
+                "INFLIGHT_BYTES_MAX must be at least BODY_BYTES_MAX and, for each of CONNECTIONS_MAX,"
+                f" {SMALL_BODY_BYTES} bytes: {self.body_bytes_max + self.small_bodies_bytes}"
+            )
+        return self
+
+    @property
+    def small_bodies_bytes(self) -> int:
+        """The part of `inflight_bytes_max` that large bodies cannot take: a small one for each connection."""
+        return self.connections_max * SMALL_BODY_BYTES
 
     @property
     def webhook_keys(self) -> tuple[bytes, ...]:

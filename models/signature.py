@@ -1,11 +1,19 @@
 """Metriport's signature: lower-case hex of HMAC-SHA256 over the body's exact bytes; the key is used as text."""
 
 import hmac
+import re
 from collections.abc import Iterable
 
 from models.errors import BadSignature
 
 HEADER = "x-metriport-signature"
+
+_WELL_FORMED = re.compile(r"[0-9a-f]{64}")
+
+
+def well_formed(signature: str) -> bool:
+    """Tell whether this could be a signature at all, of any body and key."""
+    return _WELL_FORMED.fullmatch(signature) is not None
 
 
 def sign(body: bytes, *, key: bytes) -> str:

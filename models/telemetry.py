@@ -11,6 +11,7 @@ Conservation, over any stretch of time:
 import contextlib
 import logging
 import sys
+import time
 from collections.abc import Callable
 from operator import itemgetter
 from typing import Any, Literal
@@ -29,10 +30,22 @@ _LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "w
 class Event:
     """One thing worth knowing.
 
-    `labels` go to the metric and the log, `fields` to the log only; an undeclared one raises `TypeError`.
+    `labels` go to the metric and the log, `fields` to the log only; an undeclared one raises `TypeError`. One that
+    strangers can cause has `lines_per_s_max`: what is more than that is counted and not logged.
     """
 
-    __slots__ = ("_allowed", "_labels", "_move", "_movers", "_severity", "metric", "name")
+    __slots__ = (
+        "_allowed",
+        "_labels",
+        "_lines",
+        "_lines_per_s_max",
+        "_move",
+        "_movers",
+        "_second",
+        "_severity",
+        "metric",
+        "name",
+    )
 
     def __init__(
         self,
@@ -42,6 +55,7 @@ class Event:
         *,
         labels: tuple[str, ...] = (),
         fields: tuple[str, ...] = (),
+        lines_per_s_max: int | None = None,
     ) -> None:
         self.name = name
         self.metric = metric
@@ -50,6 +64,8 @@ class Event:
         self._labels = itemgetter(*labels) if labels and metric is not None else None
         self._move = None if metric is None or labels else _mover(metric)
         self._movers: dict[Any, Callable[[float], None]] = {}
+        self._lines_per_s_max = lines_per_s_max
+        self._second = self._lines = 0
 
     def __call__(self, amount: float = 1, **facts: Any) -> None:  # noqa: ANN401 - facts are what the log can render
         """Emit it: `amount` moves the counter, or is what the histogram observes."""
@@ -60,10 +76,16 @@ class Event:
             (self._movers.get(values) or self._labelled(values))(amount)
         elif self._move is not None:
             self._move(amount)
-        if self._severity >= _level:
+        if self._severity >= _level and (self._lines_per_s_max is None or self._has_a_line_left()):
             # Whoever closed standard error does without the log; a request must not fail for it.
             with contextlib.suppress(OSError, ValueError):
                 structlog.get_logger().log(self._severity, self.name, **facts)
+
+    def _has_a_line_left(self) -> bool:
+        assert self._lines_per_s_max is not None
+        second = int(time.monotonic())
+        self._second, self._lines = second, 1 + (self._lines if second == self._second else 0)
+        return self._lines <= self._lines_per_s_max
 
     def _labelled(self, values: Any) -> Callable[[float], None]:  # noqa: ANN401 - one label's value, or a tuple of them
         """Remember what moves the metric of these labels; the library's own look-up costs more than the count."""
@@ -90,6 +112,9 @@ def gauge(name: str, sentence: str, *labels: str) -> Gauge:
     """Declare a gauge `metriport_<name>`."""
     return Gauge(f"metriport_{name}", sentence, labels, registry=REGISTRY)
 
+
+# Of each kind of event that anybody on the network can cause as often as they like.
+STRANGERS_LINES_PER_S_MAX = 10
 
 _level = logging.INFO
 
@@ -133,6 +158,7 @@ REFUSED = Event(
     counter("deliveries_refused", "Requests answered with an error, by reason.", "reason"),
     labels=("reason",),
     fields=("status", "bytes"),
+    lines_per_s_max=STRANGERS_LINES_PER_S_MAX,
 )
 PONG = Event("ping_answered", "info", counter("pings_answered", "Pings answered."))
 ANSWERED = Event(
@@ -164,9 +190,19 @@ PARTITIONS_DIFFER = Event("partitions_differ", "warning", fields=("topic", "expe
 HTTP_UNREADABLE = Event(
     "http_unreadable",
     "warning",
-    counter("http_unreadable", "Connections closed because what came was not HTTP."),
-    fields=("error",),
+    counter("http_unreadable", "Connections closed because what came was no request, by reason.", "reason"),
+    labels=("reason",),
+    lines_per_s_max=STRANGERS_LINES_PER_S_MAX,
 )
+CONNECTION_CUT = Event(
+    "connection_cut",
+    "warning",
+    counter("connections_cut", "Connections ended without a word, by reason.", "reason"),
+    labels=("reason",),
+    lines_per_s_max=STRANGERS_LINES_PER_S_MAX,
+)
+CONNECTIONS_LIMITED = Event("connections_limited", "warning", fields=("sentence", "connections", "descriptors"))
+CONNECTIONS = gauge("connections", "Connections of senders that are open.")
 SPOOLED = Event("delivery_spooled", "debug", counter("spool_written", "Deliveries written to the spool and synced."))
 SPOOL_IN_USE = Event("spool_in_use", "warning", fields=("reason",))
 SPOOL_DRAINED = Event(

@@ -7,24 +7,27 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
 import structlog
-from aiohttp import ClientSession, web
-from aiohttp.test_utils import TestServer
+from aiohttp import ClientSession
 
 from ingress import server
-from ingress.app import create_app
+from ingress.app import App
 from ingress.body import Inflight
 from ingress.health import Health
 from ingress.keeping import Keeper
 from ingress.records import Delivery, Record
 from ingress.webhook import Webhook
 from models import signature, telemetry
+from models.settings import IngressSettings
 
 KEYS = (b"wh-key_0123456789abc", b"the-next-key")
 BODY_BYTES_MAX = 200_000
+SMALL_BYTES = 10_000
+LIMITS = {"connections_max": 100, "head_bytes_max": 4096, "head_timeout_s": 0.3}
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -95,31 +98,62 @@ def keeper(kafka: FakeKafka, spool: FakeSpool) -> Keeper:
 
 
 @pytest.fixture
-def app(keeper: Keeper, kafka: FakeKafka, spool: FakeSpool) -> web.Application:
+def app(keeper: Keeper, kafka: FakeKafka, spool: FakeSpool) -> App:
     webhook = Webhook(
         keeper,
         keys=KEYS,
-        inflight=Inflight(3 * BODY_BYTES_MAX),
+        inflight=Inflight(3 * BODY_BYTES_MAX, small_bytes=SMALL_BYTES),
         body_bytes_max=BODY_BYTES_MAX,
         body_timeout_s=0.3,
         clock=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
     )
-    return create_app(webhook=webhook, health=Health(keeper, kafka=kafka, spool=spool))
+    return App(webhook=webhook, health=Health(keeper, kafka=kafka, spool=spool))
+
+
+Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+
+
+@pytest.fixture
+def limits() -> dict[str, float]:
+    return LIMITS
 
 
 @pytest_asyncio.fixture
-async def ingress(app: web.Application) -> AsyncIterator[TestServer]:
-    """The application behind the same HTTP settings as in production."""
-    running = TestServer(app)
-    await running.start_server(**server.HTTP)
-    yield running
-    await running.close()
+async def ingress(app: App, limits: dict[str, float]) -> AsyncIterator[str]:
+    """The address of the application behind the same listener as in production."""
+    settings = IngressSettings(
+        _env_file=None,
+        kafka_bootstrap_servers="none:0",
+        metriport_webhook_keys=KEYS[0].decode(),
+        ingress_host="127.0.0.1",
+        ingress_port=0,
+        stop_timeout_s=5,
+        **limits,
+    )
+    async with server.listening(app, settings) as addresses:
+        yield addresses[0]
 
 
 @pytest_asyncio.fixture
-async def session(ingress: TestServer) -> AsyncIterator[ClientSession]:
-    async with ClientSession(ingress.make_url("/")) as opened:
+async def session(ingress: str) -> AsyncIterator[ClientSession]:
+    async with ClientSession(ingress) as opened:
         yield opened
+
+
+@pytest_asyncio.fixture
+async def connect(ingress: str) -> AsyncIterator[Connect]:
+    """Open a connection; all are closed at the end."""
+    opened: list[asyncio.StreamWriter] = []
+
+    async def open_one() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        address = urlsplit(ingress)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        opened.append(writer)
+        return reader, writer
+
+    yield open_one
+    for writer in opened:
+        writer.close()
 
 
 Deliver = Callable[..., Awaitable[tuple[int, Any]]]

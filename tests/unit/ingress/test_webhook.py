@@ -12,7 +12,7 @@ from ingress.spool_file import SpoolFull
 from models import samples, signature
 from models.errors import TooLarge
 
-from .conftest import BODY_BYTES_MAX, KEYS, until
+from .conftest import BODY_BYTES_MAX, KEYS, SMALL_BYTES, until
 
 DEEP = b'{"meta": ' + b"[" * 10_000 + b"]" * 10_000 + b"}"
 
@@ -85,7 +85,8 @@ async def test_a_ping_with_nothing_to_answer_is_kept_like_any_delivery(deliver, 
         pytest.param({signature.HEADER: signature.sign(b"{}", key=KEYS[0]).upper()}, id="upper case"),
         pytest.param({signature.HEADER: signature.sign(b"{}", key=KEYS[0])[:-1]}, id="short"),
         pytest.param({signature.HEADER: "\u00e9\u65e5" * 20}, id="not ascii"),
-        pytest.param({signature.HEADER: "0" * 8000}, id="long"),
+        pytest.param({signature.HEADER: "0" * 2000}, id="long"),
+        pytest.param({signature.HEADER: "0" * 64}, id="of nothing"),
     ],
 )
 async def test_a_delivery_we_cannot_trust_is_refused_and_not_kept(deliver, kafka, spool, headers):
@@ -105,12 +106,20 @@ async def test_a_delivery_with_two_signatures_is_refused(session: ClientSession,
     assert kafka.asked == 0
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "deflate", "identity", "nonsense"])
+@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "deflate", "identity, gzip", "nonsense"])
 async def test_an_encoded_body_is_refused(deliver, kafka, encoding):
     answer = await deliver(gzip.compress(b"{}"), headers={"Content-Encoding": encoding})
 
     assert answer == (415, {"error": "encoded_body"})
     assert kafka.asked == 0
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity", "identity, identity", ""])
+async def test_a_body_of_which_it_is_said_that_it_is_not_encoded_is_kept(deliver, kafka, admit, encoding):
+    answer = await deliver(admit(), headers={"Content-Encoding": encoding})
+
+    assert answer == (200, {})
+    assert [record.value for record in kafka.published] == [admit()]
 
 
 async def test_a_body_of_exactly_the_limit_is_kept(deliver, kafka):
@@ -238,17 +247,19 @@ async def test_a_mistake_of_ours_is_answered_503_and_says_nothing_of_the_body(de
     assert "p-secret" not in said()
 
 
-async def test_more_bodies_at_once_than_we_hold_are_refused_at_once(deliver, kafka):
+async def test_more_large_bodies_at_once_than_we_hold_are_refused_at_once_and_small_ones_are_kept(deliver, kafka):
     kafka.acknowledging.clear()
     waiting = [asyncio.create_task(deliver(padded(BODY_BYTES_MAX))) for _ in range(3)]
     await until(lambda: kafka.asked == 3)
+    waiting += [asyncio.create_task(deliver(padded(SMALL_BYTES))) for _ in range(20)]
+    await until(lambda: kafka.asked == 23)
 
-    answer = await deliver(padded(1000))
+    answer = await deliver(padded(BODY_BYTES_MAX))
 
     kafka.acknowledging.set()
     assert answer == (503, {"error": "cannot_keep"})
-    assert await asyncio.gather(*waiting) == [(200, {})] * 3
-    assert await deliver(padded(1000)) == (200, {})
+    assert await asyncio.gather(*waiting) == [(200, {})] * 23
+    assert await deliver(padded(BODY_BYTES_MAX)) == (200, {})
 
 
 @pytest.mark.parametrize(

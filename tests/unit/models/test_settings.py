@@ -58,6 +58,15 @@ def test_a_key_that_can_be_guessed_is_refused_by_its_place(monkeypatch, short):
     )
 
 
+def test_bodies_held_at_once_have_room_for_a_small_one_of_each_connection_and_a_large_one(monkeypatch):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", NEW)
+    monkeypatch.setenv("CONNECTIONS_MAX", "10000")
+
+    with pytest.raises(Misconfigured, match=r"INFLIGHT_BYTES_MAX must be at least .*: 688914432\."):
+        load(IngressSettings)
+
+
 def test_a_wrong_value_is_named_but_not_shown(monkeypatch):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
     monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", "secret-key_0123456789")

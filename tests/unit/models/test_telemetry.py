@@ -46,3 +46,20 @@ def test_each_set_of_labels_is_counted_by_itself():
 def test_a_fact_that_is_not_declared_is_refused():
     with pytest.raises(TypeError, match=r"told does not carry \['name'\]"):
         telemetry.Event("told", "debug")(name="x")
+
+
+def test_what_strangers_can_cause_is_counted_each_time_and_logged_a_few_times_a_second(monkeypatch):
+    log, clock = io.StringIO(), [100.0]
+    monkeypatch.setattr(sys, "stderr", log)
+    monkeypatch.setattr(telemetry.time, "monotonic", lambda: clock[0])
+    telemetry.configure(level="debug", style="json")
+    counted = Counter("told", "Told.", registry=CollectorRegistry())
+    event = telemetry.Event("told", "warning", counted, lines_per_s_max=3)
+
+    for clock[0] in (100.0, 100.5, 101.0):
+        for _ in range(5):
+            event()
+
+    structlog.reset_defaults()
+    assert counted.collect()[0].samples[0].value == 15
+    assert log.getvalue().count("told") == 6
