@@ -10,12 +10,11 @@ from typing import Literal
 
 import msgspec
 
-from streams.bundles.examination import CRASHED
+from streams.bundles.examination import CRASHED, REFUSED
 from streams.bundles.manifest import IDS_MAX, Entry, Manifest, Scope
 from streams.bundles.survey import Row
 
 Change = Literal["created", "updated", "removed", "superseded", "rejected", "crashed"]
-REFUSED = frozenset({"rejected", CRASHED})  # findings, and the changes they become
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +166,9 @@ class _Fold:
         if entry.published and self._is_older(entry):
             self._counts.unchanged += 1
             return
-        same = entry.published and entry.content == row.content
-        entry.raw, entry.content, entry.match, entry.rejected = row.raw, row.content, row.match, b""
+        same = entry.published and (entry.content == row.content or entry.raw == row.raw)
+        entry.raw, entry.content, entry.rejected = row.raw, row.content, b""
+        _learn(entry, row)
         if same:
             self._counts.unchanged += 1
             return
@@ -184,6 +184,8 @@ class _Fold:
         self._counts.rejected += 1
         entry = row.entry or self._manifest.get(row.type, row.identity) or Entry(row.type, row.identity, (), b"")
         entry.rejected = row.raw
+        if not entry.version:
+            _learn(entry, row)
         entry.add_ids([row.id] if row.id else [])
         self._keep(entry, changed=True)
         change: Change = "crashed" if row.finding == CRASHED else "rejected"
@@ -251,6 +253,11 @@ class _Fold:
             scopes = (self._manifest.head.scopes[number] for number in entry.scopes if number != self._number)
             confirmed_ms = max([confirmed_ms, *(scope.complete_when_ms for scope in scopes)])
         return self._source.when_ms < confirmed_ms
+
+
+def _learn(entry: Entry, row: Row) -> None:
+    """Note what `entry` can be recognised by from now on."""
+    entry.text, entry.facets, entry.names, entry.links = row.text, row.facets, row.names, row.links
 
 
 def _identity(entry: Entry) -> tuple[str, str]:

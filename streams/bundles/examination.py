@@ -1,40 +1,39 @@
-"""What a process of the pool does with a chunk of resources: a verdict and a content hash for each."""
+"""What a process of the pool does with a chunk of resources: a verdict on each, and what it says."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any
 
 import msgspec
 
 from streams.bundles import issues as wrong
-from streams.bundles.content import content_hash
+from streams.bundles.content import NO_REFERENCES, Words, raw_hash, words
 from streams.bundles.outcome import operation_outcome
 from streams.bundles.verdict import Checker, Verdict
 
 CRASHED = "crashed"
 CRASHED_MAX = 50  # resources of one bundle, each of which holds up others for seconds
-
-
-class Resources(NamedTuple):
-    """Resources, as received, and what their references become."""
-
-    raw: list[bytes]
-    references: dict[str, str]
+REFUSED = frozenset({"rejected", CRASHED})  # findings, and the changes they become
+NOTHING = Words(b"", b"", b"", NO_REFERENCES)
 
 
 class Chunk(msgspec.Struct, array_like=True):
-    """What a process is given: `Resources`, and whether the library alone shall judge them."""
+    """What a process is given: resources as received, and whether the library alone shall judge them."""
 
     resources: list[bytes]
-    references: dict[str, str]
     library_only: bool = False
 
 
 class Finding(msgspec.Struct, array_like=True):
-    """What was found about one resource. `outcome` is an OperationOutcome unless it was simply accepted."""
+    """What was found about one resource: the verdict and its words, if they can be read.
+
+    `outcome` is an OperationOutcome unless it was simply accepted.
+    """
 
     finding: str
     validation: str
-    content: bytes = b""
+    text: bytes = b""
+    facets: bytes = b""
+    names: bytes = b""
+    references: bytes = NO_REFERENCES
     outcome: bytes = b""
 
 
@@ -51,7 +50,7 @@ def examine(checker: Checker, chunk: Chunk) -> Examined:
     if chunk.library_only:
         checker.use_library_only()
     audited, mismatches = checker.audited, checker.mismatches
-    findings = [_finding(checker, raw, chunk.references) for raw in chunk.resources]
+    findings = [_finding(checker, raw) for raw in chunk.resources]
     return Examined(findings, checker.audited - audited, checker.mismatches - mismatches)
 
 
@@ -61,12 +60,22 @@ def crashed() -> Finding:
     return Finding(CRASHED, f"structure {CRASHED}", outcome=operation_outcome([issue]))
 
 
-def _finding(checker: Checker, raw: bytes, references: Mapping[str, str]) -> Finding:
+def _finding(checker: Checker, raw: bytes) -> Finding:
+    resource: Any = None
     try:
         verdict, resource = checker.verdict(raw)
-        content = content_hash(resource, references) if resource is not None else b""
     except Exception as error:  # noqa: BLE001 - one resource must not cost the others of its chunk
         found = wrong.of_failure("Resource", error, severity="fatal", issues_max=1)
-        verdict, content = Verdict("rejected", "structure", found), b""
+        verdict = Verdict("rejected", "structure", found)
     outcome = operation_outcome(verdict.issues) if verdict.issues else b""
-    return Finding(verdict.finding, verdict.header, content, outcome)
+    return Finding(verdict.finding, verdict.header, *_said(raw, resource, verdict), outcome)
+
+
+def _said(raw: bytes, resource: Any, verdict: Verdict) -> Words:  # noqa: ANN401 - any JSON
+    """Return what a resource says, also a refused one: by that it is known again. Nothing if it is too much to read."""
+    if verdict.issues and verdict.issues[0].code == "too-costly":
+        return NOTHING
+    try:
+        return words(resource, raw)
+    except Exception:  # noqa: BLE001 - what cannot be taken apart says its bytes
+        return NOTHING._replace(text=raw_hash(raw))

@@ -1,35 +1,32 @@
-"""What must be known of a resource before it is checked: its type, its ids, and what else it could be recognised by.
+"""What must be known of a resource before it is checked: its type, its ids, and those that were merged into it.
 
 Read with msgspec, which passes over all other members without building them.
 """
 
 import re
-from hashlib import blake2b
-from operator import attrgetter
 from typing import Any
 
 import msgspec
 import orjson
 
-from streams.bundles.content import DERIVED_FROM_URL
+from streams.bundles.content import DERIVED_FROM, DERIVED_FROM_URL
 from streams.bundles.resource_types import R4_TYPES
 
-MATCH_BYTES = 8
 UNKNOWN_TYPE = "Unknown"
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}\Z")
 _DERIVED_FROM = DERIVED_FROM_URL.encode()
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
-    """`match` is a hash of the business identifiers, or of code, date and value; empty if there are none."""
+    """The type, the id it has, and the ids it was merged from."""
 
     type: str
     id: str = ""
     aliases: tuple[str, ...] = ()
-    match: bytes = b""
 
 
 class _RelatedArtifact(msgspec.Struct):
+    type: str = ""
     display: str = ""
 
 
@@ -46,38 +43,8 @@ class _Resource(msgspec.Struct):
     resourceType: str = ""  # noqa: N815
     id: str = ""
     extension: msgspec.Raw = _NOTHING
-    identifier: msgspec.Raw = _NOTHING
-    code: msgspec.Raw = _NOTHING
-    vaccineCode: msgspec.Raw = _NOTHING  # noqa: N815
-    type: msgspec.Raw = _NOTHING
-    date: msgspec.Raw = _NOTHING
-    effectiveDateTime: msgspec.Raw = _NOTHING  # noqa: N815
-    effectivePeriod: msgspec.Raw = _NOTHING  # noqa: N815
-    onsetDateTime: msgspec.Raw = _NOTHING  # noqa: N815
-    onsetPeriod: msgspec.Raw = _NOTHING  # noqa: N815
-    performedDateTime: msgspec.Raw = _NOTHING  # noqa: N815
-    performedPeriod: msgspec.Raw = _NOTHING  # noqa: N815
-    occurrenceDateTime: msgspec.Raw = _NOTHING  # noqa: N815
-    authoredOn: msgspec.Raw = _NOTHING  # noqa: N815
-    period: msgspec.Raw = _NOTHING
-    valueQuantity: msgspec.Raw = _NOTHING  # noqa: N815
-    valueString: msgspec.Raw = _NOTHING  # noqa: N815
-    valueCodeableConcept: msgspec.Raw = _NOTHING  # noqa: N815
 
 
-_WHEN = attrgetter(
-    "effectiveDateTime",
-    "effectivePeriod",
-    "onsetDateTime",
-    "onsetPeriod",
-    "performedDateTime",
-    "performedPeriod",
-    "occurrenceDateTime",
-    "authoredOn",
-    "period",
-    "date",
-)
-_VALUE = attrgetter("valueQuantity", "valueString", "valueCodeableConcept")
 _RESOURCE = msgspec.json.Decoder(_Resource)
 
 
@@ -88,7 +55,7 @@ def facts(raw: bytes) -> Facts:
         aliases = _aliases(resource) if resource.extension else ()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _few_facts(raw)
-    return Facts(_type(resource.resourceType), _id(resource.id), aliases, _match(resource))
+    return Facts(_type(resource.resourceType), _id(resource.id), aliases)
 
 
 def _aliases(resource: _Resource) -> tuple[str, ...]:
@@ -101,23 +68,10 @@ def _aliases(resource: _Resource) -> tuple[str, ...]:
         for extension in _EXTENSIONS.decode(resource.extension)
         if extension.url == DERIVED_FROM_URL
         and extension.valueRelatedArtifact is not None
+        and extension.valueRelatedArtifact.type == DERIVED_FROM
         and extension.valueRelatedArtifact.display.startswith(prefix)
         and (alias := _id(extension.valueRelatedArtifact.display.removeprefix(prefix)))
     )
-
-
-def _match(resource: _Resource) -> bytes:
-    if resource.identifier:
-        return _short_hash(resource.resourceType, resource.identifier)
-    what = resource.code or resource.vaccineCode or resource.type
-    if not what:
-        return b""
-    when: tuple[msgspec.Raw, ...] = _WHEN(resource)
-    return _short_hash(resource.resourceType, what, *when, *_VALUE(resource)) if any(when) else b""
-
-
-def _short_hash(resource_type: str, *parts: msgspec.Raw) -> bytes:
-    return blake2b(b"\0".join([resource_type.encode(), *parts]), digest_size=MATCH_BYTES).digest()
 
 
 def _few_facts(raw: bytes) -> Facts:

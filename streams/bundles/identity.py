@@ -1,83 +1,126 @@
 """Which known resource is this one? Metriport's ids change with every conversion, so an id is only the first answer.
 
-In this order: the same content, for types that documents share; the id; an id that was merged into this one; the same
-business identifiers, or the same code, date and value, if that is beyond doubt. Each known resource is given out once.
+In this order: the id, or one that was merged into it; the same content, with what is referred to; what the type's
+sameness rests on (`evidence`). What is referred to comes first: then "the same content" means the same targets, too.
+Equal contents pair off in order. In doubt, two resources are two facts.
+
+Each known resource is given out once, except those of types that documents share: every document brings its own copy of
+them, so there the content comes before the id, and what says the same is the same one.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+from streams.bundles.candidates import Candidates
+from streams.bundles.examination import REFUSED
+from streams.bundles.layers import Layers
 from streams.bundles.manifest import Entry, Manifest
+from streams.bundles.references import Resolver
 from streams.bundles.survey import Row
 
-# Every document brings its own copy of these, with an id of its own: it is the content that says which one it is.
 SHARED_TYPES = frozenset({"Medication", "Practitioner", "Organization", "Location"})
 
 
 class Identities:
-    """Gives each row its entry or a new identity; `rows` are by type and id. Shared types first, then the others."""
+    """Gives each row its entry or a new identity; `rows` are by type and id."""
 
-    def __init__(self, manifest: Manifest, seen: Sequence[Entry], rows: Mapping[object, Row]) -> None:
+    def __init__(
+        self, manifest: Manifest, seen: Sequence[Entry], rows: Mapping[object, Row], resolver: Resolver
+    ) -> None:
         self._manifest = manifest
         self._rows = rows
         self._seen = seen
+        self._resolver = resolver
         self._given = set(map(id, seen))
+        self._first: dict[tuple[str, bytes], Row] = {}
         self.fresh: dict[tuple[str, str], Row] = {}
+
+    def give(self, rows: list[Row], *, fold: bool) -> None:
+        """Give identities to all rows; `fold` lets entries that were merged into one be superseded by it."""
+        single = [row for row in rows if row.type not in SHARED_TYPES]
+        for row in single:
+            self._by_id(row)
+        for row in sorted((row for row in single if row.aliases), key=_name):
+            self._by_aliases(row, fold=fold)
+        if unknown := [row for row in rows if not row.identity]:
+            self._by_words(unknown)
+        for row in rows:
+            row.content, row.links = self._resolver.linked(row)
+            if row.finding in REFUSED:
+                row.content = b""
+
+    def _by_words(self, unknown: list[Row]) -> None:
+        """Give identities by what the resources say, in layers: what is referred to first."""
+        candidates = Candidates(self._manifest, unknown, self._is_offered, self._rows, self._resolver)
+        waiting = []
+        for row in unknown:
+            if row.type in SHARED_TYPES or row.type in candidates.types:
+                waiting.append(row)
+            else:
+                self._new(row, row.id)
+        layers = Layers(waiting, self._resolver)
+        while layer := layers.ready():
+            self._settle(layer, candidates)
+            layers.settled(layer)
+            while layers.is_stuck and (pairs := candidates.in_circles(layers.waiting)):
+                for row, entry in pairs:
+                    self._take(row, entry)
+                layers.settled([row for row, _ in pairs])
+
+    def _is_offered(self, entry: Entry) -> bool:
+        """Whether `entry` may still be given to a resource under another id."""
+        return entry.type in SHARED_TYPES or (id(entry) not in self._given and not self._is_present(entry))
+
+    def _settle(self, layer: list[Row], candidates: Candidates) -> None:
+        """Give identities to rows all of whose targets have theirs."""
+        rest = []
+        for row in layer:
+            row.content, row.links = self._resolver.linked(row)
+            if row.type in SHARED_TYPES and self._is_twin(row):
+                continue
+            entry = candidates.same(row) or candidates.same_but_for_lost(row)
+            if entry is None:
+                rest.append(row)
+            else:
+                # Its bytes may have been seen, too: then this is one more copy of it.
+                row.twin = id(entry) in self._given
+                self._take(row, entry)
+        for row in rest:
+            if row.type in SHARED_TYPES:
+                self._by_id(row)
+            if row.entry is None and (entry := candidates.evident(row)) is not None and id(entry) not in self._given:
+                self._take(row, entry)
+            if row.entry is None:
+                shared = row.type in SHARED_TYPES and row.finding not in REFUSED
+                self._new(row, f"c-{row.content.hex()}" if shared else row.id)
+
+    def _is_twin(self, row: Row) -> bool:
+        """Whether an earlier row says the same; if so `row` is that resource."""
+        if row.finding in REFUSED:
+            return False
+        earlier = self._first.setdefault((row.type, row.content), row)
+        if earlier is not row:
+            row.twin, row.identity, row.entry = True, earlier.identity, earlier.entry
+        return earlier is not row
 
     @cached_property
     def _present(self) -> set[tuple[str, str]]:
         """The present ids of what was seen: hardly ever asked for."""
         return {(entry.type, entry.ids[0]) for entry in self._seen if entry.ids}
 
-    def give_shared(self, rows: list[Row]) -> None:
-        """Give identities to rows of shared types, whose content hash is known."""
-        if not rows:
-            return
-        contents = {(entry.type, entry.content): entry for entry in self._manifest if entry.type in SHARED_TYPES}
-        first: dict[tuple[str, bytes], Row] = {}
-        # What is known by its content goes first: only what is left is looked for by its id.
-        for row in rows:
-            entry = contents.get((row.type, row.content)) if row.content else None
-            if entry is not None and not self._is_twin(row, first):
-                # Its bytes may have been seen, too: then this is one more copy of it.
-                row.twin, row.entry, row.identity = id(entry) in self._given, entry, entry.identity
-                self._given.add(id(entry))
-        for row in rows:
-            if not row.identity and not self._is_twin(row, first):
-                self._by_id(row)
-                if row.entry is None:
-                    self._new(row, f"c-{row.content.hex()}" if row.content else "")
-
-    @staticmethod
-    def _is_twin(row: Row, first: dict[tuple[str, bytes], Row]) -> bool:
-        """Whether an earlier row says the same; if so `row` is that resource."""
-        if not row.content:
-            return False
-        earlier = first.setdefault((row.type, row.content), row)
-        if earlier is not row:
-            row.twin, row.identity, row.entry = True, earlier.identity, earlier.entry
-        return earlier is not row
-
-    def give(self, rows: list[Row], *, fold: bool) -> None:
-        """Give identities to all other rows; `fold` lets entries that were merged into one be superseded by it."""
-        for row in rows:
-            self._by_id(row)
-        for row in sorted((row for row in rows if row.aliases), key=_name):
-            self._by_aliases(row, fold=fold)
-        self._by_match([row for row in rows if row.entry is None])
-        for row in rows:
-            if row.entry is None:
-                self._new(row, row.id)
-
     def _take(self, row: Row, entry: Entry) -> None:
         self._given.add(id(entry))
         row.entry, row.identity = entry, entry.identity
 
     def _by_id(self, row: Row) -> None:
-        entry = self._manifest.by_id.get((row.type, row.id)) if row.id else None
+        entry = self._manifest.by_id.get((row.type, row.id)) if row.id else self._by_bytes(row)
         if entry is not None and id(entry) not in self._given and self._is_free(entry, row):
             self._take(row, entry)
+
+    def _by_bytes(self, row: Row) -> Entry | None:
+        """Return an entry without an id that has these very bytes: they are looked at again, not new."""
+        found = self._manifest.nameless.get(row.raw, ())
+        return next((entry for entry in found if id(entry) not in self._given), None)
 
     def _is_free(self, entry: Entry, row: Row) -> bool:
         """Whether no other resource of the bundle has this entry's present id."""
@@ -101,24 +144,15 @@ class Identities:
                 self._given.add(id(entry))
                 row.folded = (*row.folded, entry)
 
-    def _by_match(self, rows: list[Row]) -> None:
-        wanted = Counter((row.type, row.match) for row in rows if row.match)
-        if not wanted:
-            return
-        offered: defaultdict[tuple[str, bytes], list[Entry]] = defaultdict(list)
-        for entry in self._manifest:
-            key = (entry.type, entry.match)
-            if key in wanted and id(entry) not in self._given and not self._is_present(entry):
-                offered[key].append(entry)
-        for row in rows:
-            found = offered[row.type, row.match] if row.match else []
-            if len(found) == 1 and wanted[row.type, row.match] == 1:
-                self._take(row, found[0])
-
     def _new(self, row: Row, name: str) -> None:
         identity = name or f"h-{row.raw.hex()}"
         if self._manifest.get(row.type, identity) is not None or (row.type, identity) in self.fresh:
             identity = f"{identity[:47]}-{row.raw.hex()[:16]}"
+        # Copies without an id are byte for byte alike: they are counted.
+        copy = 1
+        while self._manifest.get(row.type, identity) is not None or (row.type, identity) in self.fresh:
+            copy += 1
+            identity = f"{identity[:47]}-{copy}"
         self.fresh[row.type, identity] = row
         row.identity = identity
 

@@ -16,9 +16,9 @@ from streams.bundles import collector, outputs, snapshot
 from streams.bundles.blobs import Blobs
 from streams.bundles.bundle_file import BundleFile
 from streams.bundles.bundle_record import BundleRecord, decoded, snapshot_value
-from streams.bundles.diff import REFUSED, Difference, Grace
+from streams.bundles.diff import Difference, Grace
 from streams.bundles.envelope import Envelope
-from streams.bundles.examination import CRASHED
+from streams.bundles.examination import CRASHED, REFUSED
 from streams.bundles.manifest import FORMAT, Manifest, head_key, read_head, read_shard, shard_keys
 from streams.bundles.outputs import Facts
 from streams.bundles.progress import Progress

@@ -14,7 +14,7 @@ from zlib import crc32
 import msgspec
 
 FORMAT = 1
-SHARD_ENTRIES = 2048  # about 150 bytes each, some with many ids: far below the 800 kB a state record may have
+SHARD_ENTRIES = 1024  # about 300 bytes each, some with many ids: far below the 800 kB a state record may have
 IDS_MAX = 32
 
 
@@ -38,6 +38,9 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
 
     `ids[0]` is the id it has now, the others it had or was merged from. Version 0: never accepted. No scopes: gone, but
     kept, so that its version goes on should it come back. `rejected` is the hash of the newest bytes that were refused.
+
+    `text`, `facets`, `names` and `links` are what it can be recognised by (`content.Words`, `references.Linked`). In an
+    entry written by an older version they are missing, or no match for any: then its ids alone decide.
     """
 
     type: str
@@ -45,7 +48,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     ids: tuple[str, ...]
     raw: bytes
     content: bytes = b""
-    match: bytes = b""
+    text: bytes = b""
     version: int = 0
     when_ms: int = 0
     scopes: tuple[int, ...] = ()
@@ -53,6 +56,9 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     missing_since_ms: int = 0
     missing_when_ms: int = 0
     rejected: bytes = b""
+    facets: bytes = b""
+    names: bytes = b""
+    links: bytes = b""
 
     @property
     def published(self) -> bool:
@@ -98,6 +104,16 @@ class Manifest:
         found = {entry.rejected: entry for entry in self._entries.values() if entry.rejected}
         found.update({entry.raw: entry for entry in self._entries.values() if entry.raw})
         return found
+
+    @cached_property
+    def nameless(self) -> dict[bytes, list[Entry]]:
+        """The entries without an id by the hash of their bytes, accepted or rejected: there may be several."""
+        found: defaultdict[bytes, list[Entry]] = defaultdict(list)
+        for entry in self._entries.values():
+            if not entry.ids:
+                for digest in filter(None, (entry.raw, entry.rejected)):
+                    found[digest].append(entry)
+        return dict(found)
 
     @cached_property
     def by_id(self) -> dict[tuple[str, str], Entry]:

@@ -10,8 +10,9 @@ import orjson
 
 from models import topics
 from models.headers import JSON, Header
-from streams.bundles.diff import REFUSED, Counts, Event
+from streams.bundles.diff import Counts, Event
 from streams.bundles.envelope import Envelope
+from streams.bundles.examination import REFUSED
 from streams.bundles.library import FHIR_VERSION
 from streams.bundles.survey import Row
 from streams.engine.job import Output

@@ -18,7 +18,7 @@ from typing import Self
 import msgspec
 
 from streams.bundles import events
-from streams.bundles.examination import CRASHED_MAX, Chunk, Examined, Finding, Resources, crashed
+from streams.bundles.examination import CRASHED_MAX, Chunk, Examined, Finding, crashed
 from streams.bundles.judges import Standards
 from streams.bundles.worker import work
 from streams.engine.job import Unavailable
@@ -86,7 +86,9 @@ class Pool:
         """The process ids of the workers."""
         return [pid for worker in self._workers if (pid := worker.pid) is not None]
 
-    def examine(self, chunks: Iterable[Resources], moved: Callable[[], None] = lambda: None) -> Iterator[list[Finding]]:
+    def examine(
+        self, chunks: Iterable[list[bytes]], moved: Callable[[], None] = lambda: None
+    ) -> Iterator[list[Finding]]:
         """Yield the findings on each chunk, in the order of its resources. Never raises on what is in them.
 
         Takes no more chunks than can be worked on, and one that waits. Calls `moved` whenever resources were looked
@@ -106,29 +108,29 @@ class Pool:
         while ahead:
             yield ahead.popleft().result()
 
-    def _examine(self, chunk: Resources, inquiry: "_Inquiry") -> list[Finding]:
+    def _examine(self, chunk: list[bytes], inquiry: "_Inquiry") -> list[Finding]:
         try:
             return self._ask(chunk, self._limits.chunk_timeout_s, inquiry)
         except Lost:
-            return [self._alone(raw, chunk.references, inquiry) for raw in chunk.raw]
+            return [self._alone(raw, inquiry) for raw in chunk]
 
-    def _alone(self, raw: bytes, references: dict[str, str], inquiry: "_Inquiry") -> Finding:
+    def _alone(self, raw: bytes, inquiry: "_Inquiry") -> Finding:
         for _ in range(2):
             if inquiry.crashed > CRASHED_MAX:
                 break
             try:
-                return self._ask(Resources([raw], references), self._limits.resource_timeout_s, inquiry)[0]
+                return self._ask([raw], self._limits.resource_timeout_s, inquiry)[0]
             except Lost as loss:
                 if isinstance(loss.__cause__, TimeoutError):
                     break
         inquiry.crashed += 1
         return crashed()
 
-    def _ask(self, resources: Resources, timeout_s: float, inquiry: "_Inquiry") -> list[Finding]:
+    def _ask(self, resources: list[bytes], timeout_s: float, inquiry: "_Inquiry") -> list[Finding]:
         # Not kept from one question to the next: other bundles wait for it, too.
         worker = self._idle.get()
         try:
-            examined = worker.ask(Chunk(*resources, self._library_only), timeout_s)
+            examined = worker.ask(Chunk(resources, self._library_only), timeout_s)
         except Lost:
             with self._counting:
                 self.lost += 1
@@ -160,7 +162,7 @@ class _Inquiry:
     crashed: int = 0
 
 
-def _only(chunks: Iterable[Resources]) -> Iterator[tuple[Resources, bool]]:
+def _only(chunks: Iterable[list[bytes]]) -> Iterator[tuple[list[bytes], bool]]:
     """Yield the chunks, and whether there is but one."""
     rest = iter(chunks)
     for first in islice(rest, 1):
@@ -230,7 +232,7 @@ class _Worker:
             process.start()
             theirs.close()
             self._process, self._line = process, ours
-            ours.send_bytes(msgspec.msgpack.encode(Chunk([], {})))
+            ours.send_bytes(msgspec.msgpack.encode(Chunk([])))
             if ours.poll(self._start_timeout_s):
                 ours.recv_bytes()
                 return ours

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from models import topics
 from models.settings import WorkerSettings
+from streams.bundles import content
 from streams.bundles.diff import Grace
 from streams.bundles.job import Options
 from streams.bundles.judges import Standards, validator_id
@@ -62,7 +63,14 @@ class BundlesSettings(WorkerSettings):
             prefix=self.topic_prefix,
             state_types=self.fhir_state_types or topics.FHIR_STATE_TYPES,
             value_bytes_max=min(self.value_bytes_max, self.record_bytes_max - 2**16),
-            validator=f"{validator_id()} level={self.fhir_level} {sorted(self.fhir_level_by_type.items())}",
+            validator=" ".join(
+                [
+                    validator_id(),
+                    f"content={content.VERSION}",
+                    f"level={self.fhir_level}",
+                    f"{sorted(self.fhir_level_by_type.items())}",
+                ]
+            ),
             limits=SnapshotLimits(resources_max=self.bundle_resources_max),
             grace=Grace(self.removed_after_absences, round(self.removed_after_days * _DAY_MS)),
         )

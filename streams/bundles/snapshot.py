@@ -1,4 +1,4 @@
-"""One bundle, from its bytes to what it changes: survey, recognise, judge, compare. Nothing is published on the way."""
+"""One bundle, from its bytes to what it changes: survey, judge, recognise, compare. Nothing is published on the way."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -8,10 +8,10 @@ from typing import NamedTuple, Protocol
 from streams.bundles import diff, survey
 from streams.bundles.bundle_file import BundleFile
 from streams.bundles.diff import Difference, Grace, Source
-from streams.bundles.examination import CRASHED, CRASHED_MAX, Finding, Resources
-from streams.bundles.identity import SHARED_TYPES, Identities
+from streams.bundles.examination import CRASHED, CRASHED_MAX, Finding
+from streams.bundles.identity import Identities
 from streams.bundles.manifest import Entry, Manifest
-from streams.bundles.references import References
+from streams.bundles.references import Resolver
 from streams.bundles.split import Unreadable
 from streams.bundles.survey import Row
 
@@ -25,7 +25,7 @@ class Examiner(Protocol):
     def start(self) -> None:
         """Get ready."""
 
-    def examine(self, chunks: Iterable[Resources], moved: Callable[[], None]) -> Iterator[list[Finding]]:
+    def examine(self, chunks: Iterable[list[bytes]], moved: Callable[[], None]) -> Iterator[list[Finding]]:
         """Yield the findings on each chunk, in the order of its resources; take only a few chunks ahead.
 
         Call `moved`, from any thread, whenever resources were looked at.
@@ -68,7 +68,8 @@ def compare(
     look = _look(claim, bundle, manifest, limits, grace)
     if isinstance(look, Found):
         return look
-    _recognise_and_judge(bundle, manifest, look, examiner, limits)
+    _judge(bundle, look.rows, examiner, limits)
+    look.identities.give(look.rows, fold=look.source.complete)
     return _fold(claim, manifest, look, grace)
 
 
@@ -78,8 +79,6 @@ class _Look(NamedTuple):
     seen: list[tuple[Entry, bytes]]
     rows: list[Row]
     by_key: dict[object, Row]
-    shared: list[Row]
-    others: list[Row]
     source: Source
     identities: Identities
 
@@ -97,10 +96,9 @@ def _look(claim: Claim, bundle: BundleFile, manifest: Manifest, limits: Snapshot
     source = _source(claim, manifest, seen, rows)
     if diff.is_stale(manifest, source):
         return Found(None, {})
-    shared = [row for row in rows if row.type in SHARED_TYPES]
-    others = [row for row in rows if row.type not in SHARED_TYPES]
-    identities = Identities(manifest, [entry for entry, _ in seen], surveyed.by_key)
-    return _Look(seen, rows, surveyed.by_key, shared, others, source, identities)
+    resolver = Resolver(manifest, surveyed.by_key)
+    identities = Identities(manifest, [entry for entry, _ in seen], surveyed.by_key, resolver)
+    return _Look(seen, rows, surveyed.by_key, source, identities)
 
 
 def _fold(claim: Claim, manifest: Manifest, look: _Look, grace: Grace) -> Found:
@@ -118,9 +116,8 @@ def _let_go(look: _Look) -> None:
     for pairs in (look.by_key, look.identities.fresh):
         while pairs:
             pairs.popitem()
-    for rows in (look.shared, look.others, look.rows):
-        while rows:
-            rows.pop()
+    while look.rows:
+        look.rows.pop()
 
 
 def _repeat(claim: Claim, manifest: Manifest, grace: Grace) -> Found | None:
@@ -137,35 +134,19 @@ def _repeat(claim: Claim, manifest: Manifest, grace: Grace) -> Found | None:
     return None
 
 
-def _recognise_and_judge(
-    bundle: BundleFile, manifest: Manifest, look: _Look, examiner: Examiner, limits: SnapshotLimits
-) -> None:
-    """Shared types first: what they are depends on what they say, and what refers to them depends on what they are."""
-    _judge(bundle, look.shared, References(manifest, {}), examiner, limits)
-    look.identities.give_shared(look.shared)
-    look.identities.give(look.others, fold=look.source.complete)
-    _judge(bundle, look.others, References(manifest, look.by_key), examiner, limits)
-
-
-def _judge(
-    bundle: BundleFile, rows: list[Row], references: References, examiner: Examiner, limits: SnapshotLimits
-) -> None:
+def _judge(bundle: BundleFile, rows: list[Row], examiner: Examiner, limits: SnapshotLimits) -> None:
     """Have all rows examined, in chunks."""
-    chunks = (_read(bundle, chunk, references) for chunk in _chunks(rows, limits))
+    chunks = ([bundle.bytes(row.start, row.end) for row in chunk] for chunk in _chunks(rows, limits))
     examined = chain.from_iterable(examiner.examine(chunks, bundle.progress.moved))
     outcomes: dict[bytes, bytes] = {}  # a bundle of nothing but what is refused has a million of the same
     crashed = 0
     for row, finding in zip(rows, examined, strict=True):
         row.finding, row.validation = finding.finding, finding.validation
-        row.content, row.outcome = finding.content, outcomes.setdefault(finding.outcome, finding.outcome)
+        row.text, row.facets, row.names = finding.text, finding.facets, finding.names
+        row.references, row.outcome = finding.references, outcomes.setdefault(finding.outcome, finding.outcome)
         crashed += finding.finding == CRASHED
     if crashed > CRASHED_MAX:
         raise Unreadable("too_costly")
-
-
-def _read(bundle: BundleFile, rows: list[Row], references: References) -> Resources:
-    resources = [bundle.bytes(row.start, row.end) for row in rows]
-    return Resources(resources, references.of(resources))
 
 
 def _chunks(rows: list[Row], limits: SnapshotLimits) -> Iterator[list[Row]]:

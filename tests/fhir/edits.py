@@ -25,7 +25,7 @@ def edited(resources, truth, rnd, one_in):
 
 
 def _status(resource):
-    if isinstance(resource.get("status"), str):
+    if resource.get("status", "entered-in-error") != "entered-in-error":
         return {**resource, "status": "entered-in-error"}
     return None
 

@@ -12,6 +12,7 @@ has an event with its new bytes.
 # ruff: noqa: T201
 
 import json
+import logging
 import random
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from streams.bundles.manifest import Entry, head_key, read_head, shard_keys
 from tests.fhir import edits, pipeline
@@ -135,6 +137,8 @@ def play(before, after, facts, made, examiner):
         was = present_ids(stage)
         outputs = stage.deliver(after.resources, **facts)
         now = present_ids(stage)
+    if outputs.snapshot["reason"]:
+        raise ValueError(f"a bundle was refused: {outputs.snapshot['reason']}")
     changes = [dict(row.headers) for row in outputs.of("fhir.changes")]
     changes = [headers for headers in changes if not headers["x-change"].startswith(b"snapshot")]
     tally.events = len(changes)
@@ -217,6 +221,7 @@ def wrong_pairs():
 
 
 def main():
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     folders = [each for each in sys.argv[1:] if not each.startswith("--") and each not in "12"]
     found = list(records(folders))
     if "--half" in sys.argv:

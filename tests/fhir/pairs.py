@@ -651,8 +651,8 @@ def is_taken_for_the_same(pair, examiner):
         stage = Stage(examiner, Path(folder))
         first = stage.deliver(written(pair.first))
         outputs = stage.deliver(written(pair.second))
-    if first.counts.get("rejected") or outputs.counts.get("rejected"):
-        raise ValueError(f"not FHIR: {pair.name}")
+    if any(one.snapshot["reason"] or one.counts.get("rejected") for one in (first, outputs)):
+        raise ValueError(f"refused: {pair.name}")
     return not any(change == "created" for change, *_ in outputs.changes())
 
 

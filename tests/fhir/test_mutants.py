@@ -29,7 +29,7 @@ def test_every_mutant_gets_a_verdict_and_a_valid_outcome_if_refused(our_judges, 
     checker = our_judges.checker(Standards(level=level))
     spoiled = [orjson.dumps(resource) for resource in mutants(corpus(), random.Random(level), MUTANTS)]
 
-    findings = examine(checker, Chunk(spoiled, {})).findings
+    findings = examine(checker, Chunk(spoiled)).findings
 
     assert {finding.finding for finding in findings} <= {"accepted", "flagged", "rejected", "unchecked"}
     outcomes = [orjson.loads(finding.outcome) for finding in findings if finding.outcome]
@@ -43,7 +43,7 @@ def test_bytes_cut_or_flipped_anywhere_get_a_verdict(our_judges):
     samples = [orjson.dumps(resource) for group in corpus().values() for resource in group]
     spoiled = [flipped(rnd.choice(samples), rnd) for _ in range(MUTANTS)]
 
-    findings = examine(checker, Chunk(spoiled, {})).findings
+    findings = examine(checker, Chunk(spoiled)).findings
 
     assert len(findings) == MUTANTS
 

@@ -39,9 +39,9 @@ class LocalExaminer:
 
     def examine(self, chunks, moved):
         for chunk in chunks:
-            self.examined += len(chunk.raw)
+            self.examined += len(chunk)
             moved()
-            yield examine(self._checker, Chunk(*chunk)).findings
+            yield examine(self._checker, Chunk(chunk)).findings
 
 
 @dataclass

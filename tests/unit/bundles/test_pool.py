@@ -10,7 +10,6 @@ import orjson
 import pytest
 
 from streams.bundles import pool as pool_module
-from streams.bundles.examination import Resources
 from streams.bundles.judges import Standards
 from streams.bundles.pool import Pool, PoolLimits
 from streams.bundles.progress import Progress, Unwanted
@@ -22,7 +21,7 @@ GOOD = [orjson.dumps(observation(number)) for number in range(60)]
 
 
 def found(pool, resources):
-    return [finding for findings in pool.examine([Resources(resources, {})]) for finding in findings]
+    return [finding for findings in pool.examine([resources]) for finding in findings]
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def test_many_chunks_come_back_in_their_order_and_are_taken_as_they_are_worked_o
     def chunks():
         for number in range(20):
             taken.append(number)
-            yield Resources([GOOD[0], b"{"] if number % 2 else [GOOD[0]], {})
+            yield [GOOD[0], b"{"] if number % 2 else [GOOD[0]]
 
     for number, findings in enumerate(pool.examine(chunks())):
         assert len(findings) == 1 + number % 2
@@ -119,7 +118,7 @@ def test_a_lost_process_that_cannot_be_replaced_is_no_fault_of_the_resources(mon
 def test_every_question_is_progress_those_to_single_resources_too(hostile_pool):
     moves = []
 
-    list(hostile_pool.examine([Resources([*GOOD[:3], hostile_worker.DIES], {})], lambda: moves.append(1)))
+    list(hostile_pool.examine([[*GOOD[:3], hostile_worker.DIES]], lambda: moves.append(1)))
 
     assert len(moves) == 1 + 3 + 2  # all together, the good ones, twice the one that dies
 
@@ -129,7 +128,7 @@ def test_work_given_up_ends_with_the_question_in_hand(hostile_pool):
     progress.give_up()
 
     with pytest.raises(Unwanted):
-        list(hostile_pool.examine([Resources(GOOD, {})], progress.moved))
+        list(hostile_pool.examine([GOOD], progress.moved))
 
     assert len(found(hostile_pool, GOOD)) == len(GOOD)
 

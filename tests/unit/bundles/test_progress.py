@@ -48,9 +48,9 @@ class SlowExaminer(LocalExaminer):
 
     def examine(self, chunks, moved):
         for chunk in chunks:
-            for raw in chunk.raw:
+            for raw in chunk:
                 self._clock.turn()
-                yield from super().examine([chunk._replace(raw=[raw])], moved)
+                yield from super().examine([[raw]], moved)
 
 
 class SlowPieces:

@@ -407,7 +407,7 @@ def test_a_resource_whose_check_does_not_end_is_quarantined_alone(stage, monkeyp
     def examine(chunks, moved):
         for chunk in chunks:
             well = next(examine_well([chunk], moved))
-            yield [crashed() if b"Z" in raw else found for found, raw in zip(well, chunk.raw, strict=True)]
+            yield [crashed() if b"Z" in raw else found for found, raw in zip(well, chunk, strict=True)]
 
     monkeypatch.setattr(stage.examiner, "examine", examine)
     bad = observation(2, note=[{"text": text}])
@@ -421,7 +421,7 @@ def test_a_resource_whose_check_does_not_end_is_quarantined_alone(stage, monkeyp
 
 
 def test_a_bundle_whose_resources_do_not_come_to_an_end_is_too_costly(stage, monkeypatch):
-    monkeypatch.setattr(stage.examiner, "examine", lambda chunks, _: ([crashed()] * len(each.raw) for each in chunks))
+    monkeypatch.setattr(stage.examiner, "examine", lambda chunks, _: ([crashed()] * len(each) for each in chunks))
 
     outputs = stage.deliver([observation(number) for number in range(CRASHED_MAX + 1)])
 

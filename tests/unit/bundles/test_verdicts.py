@@ -72,7 +72,7 @@ def test_no_value_and_no_unknown_name_gets_into_an_outcome(spoiled, level):
     checker = judges().checker(Standards(level=level))
     raw = orjson.dumps({"status": "final", **observation(1), **spoiled})
 
-    finding = examine(checker, Chunk([raw], {})).findings[0]
+    finding = examine(checker, Chunk([raw])).findings[0]
 
     assert finding.finding in {"rejected", "flagged"}
     assert PLANTED.encode() not in finding.outcome + finding.validation.encode()
@@ -202,7 +202,7 @@ def test_a_wrong_quick_yes_is_counted_and_the_last_one(checker):
     checker._audit_one_in = 2
     good, bad = orjson.dumps(observation(1)), orjson.dumps({"resourceType": "Observation"})
 
-    examined = examine(checker, Chunk([good, bad, bad], {}))
+    examined = examine(checker, Chunk([good, bad, bad]))
 
     assert [finding.finding for finding in examined.findings] == ["accepted", "rejected", "rejected"]
     assert (examined.mismatches, checker.fast) == (1, False)
