@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from streams.links.deadline import deadline
 from streams.links.link import Link, Settled, moment
 
 GZIP = "application/gzip"
+URLS_MAX = 4  # to one content; Metriport sends two
 FAR_OFF = timedelta(days=366)  # what a sender's clock says of its own deliveries, or nothing
 FORMATS = {"application/json": "json", GZIP: "json", "application/pdf": "pdf", "text/html": "html"}
 
@@ -89,7 +91,7 @@ def _carried(rule: messages.Links | None, delivery: Any) -> Iterator[_Found]:  #
 
 def _readable(found: _Found) -> _Found:
     """Leave out what cannot be read as a link: it needs no fetching, and no place in the table."""
-    urls = tuple(url for url in found.urls if address.parse(url))
+    urls = tuple(islice((url for url in found.urls if address.parse(url)), URLS_MAX))
     return found._replace(urls=urls, settled=found.settled if urls or not found.urls else Settled("failed", "bad_link"))
 
 
