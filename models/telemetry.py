@@ -132,7 +132,8 @@ def configure(*, level: Level = "info", style: Literal["auto", "json", "text"] =
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # One write a line: the lines of several processes in one log must not run into each other.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
     # Libraries write through `logging`; theirs may quote what they were given, so only warnings, and only the sentence.

@@ -15,7 +15,6 @@ from typing import Annotated
 import aiohttp
 import typer
 from rich.console import Console
-from rich.json import JSON
 from rich.table import Table
 
 from cli import linkserver, output, processes
@@ -144,7 +143,7 @@ def _print_patient(found: Reader) -> None:
     state = max(found.states.values(), key=lambda state: len(state.get("messages", {})), default=None)
     if state:
         _console().print("\nOne patient's state")
-        _console().print(JSON.from_data(state))
+        output.print_document(state)
 
 
 async def _stay(stack: Stack, found: Reader, key: str, links: str) -> None:
@@ -154,7 +153,7 @@ async def _stay(stack: Stack, found: Reader, key: str, links: str) -> None:
     stop = asyncio.ensure_future(_stop_signal())
     while not stop.done():
         for topic, record in await found.read():
-            output.print_line(f"{topic}  key {(record.key or b'').decode('utf-8', 'replace')}  offset {record.offset}")
+            output.print_line(f"{topic}  {record.partition}/{record.offset}")
 
 
 async def _stop_signal() -> None:

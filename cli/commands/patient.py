@@ -6,8 +6,6 @@ from contextlib import aclosing
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.json import JSON
 
 from cli import output
 from cli.output import Json
@@ -35,7 +33,7 @@ def show(
     if as_json:
         output.print_json(state)
     else:
-        Console().print(JSON.from_data(state))
+        output.print_document(state)
 
 
 async def _known(settings: KafkaSettings, patient_id: str) -> dict[str, Any] | None:

@@ -1,6 +1,9 @@
 """`metriport-streams tail`: records as they come."""
 
 import asyncio
+import hashlib
+import re
+import secrets
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -14,6 +17,37 @@ from cli.records import records
 from models.settings import KafkaSettings, load
 from models.topics import catalogue
 
+# What a record is, where it came from and when. All others name patients, or what belongs to one.
+SHOWN_HEADERS = frozenset(
+    (
+        "ce_specversion",
+        "ce_source",
+        "ce_type",
+        "ce_time",
+        "content-type",
+        "x-received-at",
+        "x-patient-index",
+        "x-source",
+        "x-quarantine-reason",
+        "x-quarantine-topic",
+        "x-quarantine-partition",
+        "x-quarantine-offset",
+        "x-quarantine-timestamp",
+        "x-quarantine-attempt",
+        "x-change",
+        "x-sequence",
+        "x-resource-type",
+        "x-version",
+        "x-fhir-version",
+        "x-validation",
+        "x-range",
+    )
+)
+TYPE = re.compile(r"[a-zA-Z][a-zA-Z0-9.-]{0,99}")
+# Of this run: who keeps what was printed cannot try ids until one fits.
+_SALT = secrets.token_bytes(16)
+_HIDDEN_BYTES = 4
+
 Topics = Annotated[list[str] | None, typer.Argument(metavar="[TOPIC]...", help="Without the prefix; all if left out.")]
 
 
@@ -23,11 +57,14 @@ def tail(
     from_start: Annotated[bool, typer.Option("--from-start", help="Show what is there already, too.")] = False,
     follow: Annotated[bool, typer.Option(help="Go on with what comes, or end at what is there now.")] = True,
     key: Annotated[str | None, typer.Option(help="Only records with this key, as in a patient's id.")] = None,
-    values: Annotated[bool, typer.Option("--values", help="Show the values: patients' data.")] = False,
+    values: Annotated[bool, typer.Option("--values", help="Show values, keys and ids: patients' data.")] = False,
     count: Annotated[int | None, typer.Option(min=1, help="End after so many records.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show records as they come: where they are and what they are; what they say only with --values."""
+    """Show records as they come: where they are and what they are; what they say only with --values.
+
+    Keys and ids are patients' data, too: without --values each is shown as the same `~1a2b3c4d` throughout the run.
+    """
     settings = load(KafkaSettings)
     names = [_full(settings.topic_prefix, topic) for topic in topics or _all(settings)]
 
@@ -37,7 +74,7 @@ def tail(
             async for record in found:
                 if key is not None and record.key != key.encode():
                     continue
-                facts = _facts(record, values=values)
+                facts = _facts(record, values=values, known=key)
                 output.print_json(facts) if as_json else output.print_line(_line(facts))
                 left = None if left is None else left - 1
                 if left == 0:
@@ -58,24 +95,39 @@ def _full(prefix: str, topic: str) -> str:
     return topic if prefix and topic.startswith(prefix) else f"{prefix}{topic}"
 
 
-def _facts(record: ConsumerRecord, *, values: bool) -> dict[str, Any]:
+def _facts(record: ConsumerRecord, *, values: bool, known: str | None = None) -> dict[str, Any]:
+    """Return what is shown of a record; the key that is `known` to who asks need not be hidden."""
     facts = {
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
         "time": datetime.fromtimestamp(record.timestamp / 1000, UTC).isoformat(timespec="milliseconds"),
-        "key": _text(record.key),
+        "key": _text(record.key) if values or _text(record.key) == known else _hidden(record.key),
         "bytes": None if record.value is None else len(record.value),
-        "headers": {name: _text(value) for name, value in record.headers},
+        "headers": {name: _text(value) if values else _header(name, value) for name, value in record.headers},
     }
     return facts | {"value": _text(record.value)} if values else facts
+
+
+def _header(name: str, value: bytes | None) -> str | None:
+    text = _text(value)
+    # A type without a model is whatever was sent.
+    shown = name in SHOWN_HEADERS and (name != "ce_type" or TYPE.fullmatch(text or ""))
+    return text if shown else _hidden(value)
+
+
+def _hidden(value: bytes | None) -> str | None:
+    if value is None:
+        return None
+    return f"~{hashlib.blake2b(value, key=_SALT, digest_size=_HIDDEN_BYTES).hexdigest()}"
 
 
 def _line(facts: dict[str, Any]) -> str:
     size = "gone" if facts["bytes"] is None else f"{facts['bytes']} B"
     about = facts["headers"].get("x-quarantine-reason") or facts["headers"].get("ce_type") or ""
     line = f"{facts['time']}  {facts['topic']}/{facts['partition']}/{facts['offset']}  {facts['key']}  {about}  {size}"
-    return f"{line}\n  {facts['value']}" if facts.get("value") is not None else line
+    value = facts.get("value")
+    return output.one_line(line) if value is None else f"{output.one_line(line)}\n  {output.one_line(value)}"
 
 
 def _text(value: bytes | None) -> str | None:

@@ -70,7 +70,8 @@ def test_another_user_reads_none_of_it(open_folder):
     def look() -> str:
         command = ["find", str(open_folder), "-type", "f", "-exec", "cat", "{}", "+"]
         return subprocess.run(
-            command, capture_output=True, text=True, check=False, user=NOBODY, group=NOBODY, extra_groups=[]
+            # Not here: the other user may not even enter the folder that the tests run in.
+            command, cwd="/", capture_output=True, text=True, check=False, user=NOBODY, group=NOBODY, extra_groups=[]
         ).stdout
 
     assert "planted" in look()

@@ -1,6 +1,8 @@
 """What every part of the service tells goes through these few lines."""
 
 import io
+import os
+import subprocess
 import sys
 
 import pytest
@@ -63,3 +65,27 @@ def test_what_strangers_can_cause_is_counted_each_time_and_logged_a_few_times_a_
     structlog.reset_defaults()
     assert counted.collect()[0].samples[0].value == 15
     assert log.getvalue().count("told") == 6
+
+
+@pytest.mark.skipif(not hasattr(os, "pipe2"), reason="only Linux tells writes to a pipe apart")
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_a_line_of_the_log_is_one_write(style):
+    program = f"""
+import logging
+from models import telemetry
+telemetry.configure(level="debug", style="{style}")
+telemetry.STOPPED()
+telemetry.STOPPING(reason="signal")
+logging.getLogger("library").warning("something")
+"""
+    reader, writer = os.pipe2(os.O_DIRECT)
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with os.fdopen(writer, "wb") as end:
+        subprocess.run([sys.executable, "-c", program], stderr=end, check=True, env=environment)
+    writes = []
+    while written := os.read(reader, 4096):
+        writes.append(written)
+    os.close(reader)
+
+    assert len(writes) == 3
+    assert all(written.endswith(b"\n") for written in writes)
