@@ -19,7 +19,7 @@ from ingress.spool_remains import Remains
 
 BATCH = 1024
 BATCH_BYTES_MAX = 8 * 2**20
-_JOURNAL, _INDEX, _NOTE, _LOCK = "-wal", "-shm", ".note", ".lock"
+_JOURNAL, _INDEX, _MARK, _NOTE, _LOCK = "-wal", "-shm", "-open", ".note", ".lock"
 _STEM, _SUFFIX = "spool.damaged-", ".sqlite"
 
 
@@ -122,14 +122,14 @@ class SetAside:
     def take_over(self, path: Path) -> None:
         """Rename the files of the spool at `path` to those of this one."""
         # The journal first: with its file gone, SQLite would take it for one that nobody needs.
-        for suffix in (_INDEX, _JOURNAL, ""):
+        for suffix in (_INDEX, _MARK, _JOURNAL, ""):
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{path}{suffix}").rename(self._beside(suffix))
 
     def drop(self) -> None:
         """Remove all of it."""
         with self.alone():
-            for suffix in (_INDEX, _JOURNAL, "", _NOTE, f"{_NOTE}.half", _LOCK):
+            for suffix in (_INDEX, _MARK, _JOURNAL, "", _NOTE, f"{_NOTE}.half", _LOCK):
                 self._beside(suffix).unlink(missing_ok=True)
 
     def _beside(self, suffix: str) -> Path:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingress.records import Delivery
-from ingress.spool_inspection import SCHEMA, VERSION, SpoolDamaged, inspect, journal_of, text
+from ingress.spool_inspection import SCHEMA, VERSION, SpoolDamaged, inspect, journal_of, mark_of, text
 from ingress.spool_journal import PAGE_BYTES
 from ingress.spool_remains import Found
 from ingress.spool_row import opened, seal
@@ -60,7 +60,7 @@ class SpoolFile:
         try:
             self._open(unsynced)
         except BaseException:
-            self._sql.close()
+            self.close()
             raise
 
     def _open(self, unsynced: list[Found]) -> None:
@@ -79,6 +79,7 @@ class SpoolFile:
             self._sql.execute(f"PRAGMA {pragma}").fetchall()
         # A journal left by a failed sync may be in memory only: folded into the file, it is synced or fails here.
         self._fold()
+        mark_of(self._path).touch(0o600)
         for sentence in SCHEMA.values():
             self._sql.execute(sentence.replace("TABLE", "TABLE IF NOT EXISTS", 1))
         self._sql.execute(f"PRAGMA user_version = {VERSION}")
@@ -105,6 +106,8 @@ class SpoolFile:
 
     def close(self) -> None:
         """Close the file; what it holds stays."""
+        # SQLite removes the journal: from here on, that it is not there is no wonder.
+        mark_of(self._path).unlink(missing_ok=True)
         self._sql.close()
 
     def count(self) -> int:

@@ -33,11 +33,18 @@ def journal_of(path: Path) -> Path:
     return Path(f"{path}-wal")
 
 
+def mark_of(path: Path) -> Path:
+    """Return the file that is there while the spool at `path` is open, and its journal with it."""
+    return Path(f"{path}-open")
+
+
 def inspect(path: Path) -> list[Found]:
     """Return what the end of the journal holds that was not synced, and that SQLite is about to forget.
 
     Raise `SpoolDamaged`, or `Misconfigured` if the spool is of a newer version. Neither file is changed.
     """
+    if mark_of(path).exists() and path.exists() and not journal_of(path).exists():
+        raise SpoolDamaged("the journal is gone")
     journal = spool_journal.read(_bytes(journal_of(path)))
     if journal.state == "damaged":
         raise SpoolDamaged("a frame of the journal is not what was written")

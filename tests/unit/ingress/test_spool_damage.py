@@ -201,6 +201,29 @@ async def test_a_wrong_index_beside_the_journal_changes_nothing(images, drained,
     assert await drained(tmp_path / "spool") == (list(image.wanted), 0)
 
 
+async def test_a_journal_that_is_gone_is_told(tmp_path, drained):
+    spool = SpoolFile(tmp_path / FILE_NAME, bytes_max=64 * MIB)
+    kept, lost = spool_images.deliveries(10, seed=8), spool_images.deliveries(3, seed=9)
+    spool.add(kept)
+    spool._fold()
+    spool.add(lost)
+    shutil.copytree(tmp_path, tmp_path / "killed")
+    spool.close()
+    (tmp_path / "killed" / JOURNAL_NAME).unlink()
+
+    assert await drained(tmp_path / "killed") == (kept, 1)
+
+
+async def test_a_spool_that_was_closed_needs_no_journal(tmp_path, drained):
+    spool = SpoolFile(tmp_path / FILE_NAME, bytes_max=64 * MIB)
+    kept = spool_images.deliveries(10, seed=8)
+    spool.add(kept)
+    spool.close()
+
+    assert not (tmp_path / JOURNAL_NAME).exists()
+    assert await drained(tmp_path) == (kept, 0)
+
+
 @pytest.mark.parametrize("name", ["in the journal", "in the file", "drained in part", "of the first version"])
 async def test_a_spool_left_by_a_killed_process_is_no_damage(images, drained, tmp_path, name):
     images[name].put(tmp_path / "spool")
