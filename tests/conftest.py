@@ -1,7 +1,8 @@
 """A real Kafka for the tests of this folder: one broker for the session, topics of its own for each test."""
 
+import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 import pytest_asyncio
@@ -17,6 +18,14 @@ async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """Bootstrap servers of a broker with its own folder and port; it ends with the session, however that ends."""
     async with broker.running(tmp_path_factory.mktemp("broker")) as running:
         yield running.bootstrap_servers
+
+
+@pytest.fixture(autouse=True)
+def umask_of_most_machines() -> Iterator[None]:
+    """A process of the service closes its umask; a command run within this one must not do so for other tests."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture

@@ -29,13 +29,6 @@ def open_folder():
         yield folder
 
 
-@pytest.fixture
-def umask_of_most_machines():
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
-
-
 def open_ones(folder: Path) -> list[str]:
     return [str(path) for path in (folder, *folder.rglob("*")) if path.lstat().st_mode & 0o077]
 
@@ -71,7 +64,14 @@ def test_another_user_reads_none_of_it(open_folder):
         command = ["find", str(open_folder), "-type", "f", "-exec", "cat", "{}", "+"]
         return subprocess.run(
             # Not here: the other user may not even enter the folder that the tests run in.
-            command, cwd="/", capture_output=True, text=True, check=False, user=NOBODY, group=NOBODY, extra_groups=[]
+            command,
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+            user=NOBODY,
+            group=NOBODY,
+            extra_groups=[],
         ).stdout
 
     assert "planted" in look()
@@ -81,7 +81,6 @@ def test_another_user_reads_none_of_it(open_folder):
     assert "planted" not in look()
 
 
-@pytest.mark.usefixtures("umask_of_most_machines")
 def test_a_process_writes_for_itself_only_and_leaves_no_core(tmp_path):
     program = """
 import resource, pathlib, subprocess, sys
@@ -99,7 +98,6 @@ print(resource.getrlimit(resource.RLIMIT_CORE))
     assert done.stdout.strip() == "(0, 0)"
 
 
-@pytest.mark.usefixtures("umask_of_most_machines")
 def test_a_spool_that_was_readable_is_so_no_more(tmp_path):
     path = tmp_path / "spool" / FILE_NAME
     path.parent.mkdir()
@@ -113,7 +111,6 @@ def test_a_spool_that_was_readable_is_so_no_more(tmp_path):
     spool.close()
 
 
-@pytest.mark.usefixtures("umask_of_most_machines")
 def test_a_folder_of_blobs_that_was_readable_is_so_no_more(open_folder):
     open_store(open_folder.as_uri())
 
