@@ -25,9 +25,13 @@ def keep(folder: Path, *, look_within: bool = True) -> None:
     """Make the folder, and close it and all that is in it to other users, however it was made.
 
     Without `look_within`, only if the folder itself was open: for one with more files than can be looked at each time.
-    Raise `OSError` if the folder cannot be made; one that belongs to somebody else is told and used as it is.
+    Raise `OSError` if the folder cannot be made; one that belongs to somebody else, or holds more than is ours, is told
+    and used as it is.
     """
     folder.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
+    if _is_shared(folder):
+        telemetry.FOLDER_OPEN(folder=str(folder))
+        return
     was_open = bool(folder.stat().st_mode & _OTHERS)
     try:
         # First, so that at once nobody gets at what is within.
@@ -45,6 +49,12 @@ def keep(folder: Path, *, look_within: bool = True) -> None:
 def is_open(path: Path) -> bool:
     """Tell whether other users of the machine may do anything with what is at `path`."""
     return bool(path.stat().st_mode & _OTHERS)
+
+
+def _is_shared(folder: Path) -> bool:
+    """Tell whether to close it would close what is not ours: a folder for everybody, as /tmp is, or one we stand in."""
+    resolved, stood_in = folder.resolve(), [Path.cwd(), Path.home()]
+    return bool(resolved.stat().st_mode & stat.S_ISVTX) or any(place.is_relative_to(resolved) for place in stood_in)
 
 
 def _close(path: Path) -> None:

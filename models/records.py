@@ -187,6 +187,7 @@ class Document(Fetched):
     document_id: str | None = None
     file_name: str | None = None
     mime_type: str | None = None
+    path: str | None = Field(None, description="JSONPath of the link, where `type` is `unrecognised`.")
 
 
 class Bundle(Fetched):

@@ -226,6 +226,9 @@ class WorkerSettings(KafkaSettings):
     fetch_bytes_max_per_link: int = Field(2 * 2**30, ge=2**20)
     fetch_inflated_bytes_max: int = Field(4 * 2**30, ge=2**20, description="The largest that gzip may become.")
     fetch_waiting_bytes_max: int = Field(128 * 2**20, ge=2**20, description="Received and not yet stored, of all.")
+    unrecognised_links_max: int = Field(
+        20, ge=0, le=1000, description="Links fetched from one delivery of an unknown type; 0: none."
+    )
     bulk_rows_max: int = Field(1_000_000, ge=1, le=100_000_000, description="Of one bulk result; each is a record.")
     bundle_order_wait_s: float = Field(
         30.0,

@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl
 
 from models import messages
 
+LIFE_S_DEFAULT = 180
 EXPIRES_S_MAX = 7 * 24 * 60 * 60  # AWS signs for a week at most
 EXPIRES_DIGITS_MAX = 6
 
@@ -14,8 +15,12 @@ def deadline(url: str, *, kind: str, when: datetime, received: datetime) -> date
 
     Whatever the link says of itself, it is not later than a week after it was `received`: nobody signs for longer.
     """
-    until = signed_until(url) or when + timedelta(seconds=messages.TYPES[kind].link_life_s)
+    until = signed_until(url) or when + timedelta(seconds=_life_s(kind))
     return min(until, received + timedelta(seconds=EXPIRES_S_MAX))
+
+
+def _life_s(kind: str) -> int:
+    return messages.TYPES[kind].link_life_s if kind in messages.TYPES else LIFE_S_DEFAULT
 
 
 def signed_until(url: str) -> datetime | None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import structs
 
-from models import headers
+from models import headers, topics
 from streams.engine.job import Output, Poison, Record, State
 from streams.engine.quarantine import TOO_LARGE
 from streams.links import link as link_codec
@@ -78,6 +78,11 @@ class LinksJob:
     def decode(self, record: Record) -> list[Link]:
         """Return the links in a record."""
         kind = record.topic.removeprefix(self._prefix)
+        if kind == topics.UNRECOGNISED:
+            count_max = self._limits.unrecognised_links_max
+            return worklist.links_of_unknown(
+                record.value or b"", _source(record), record.key or b"", count_max=count_max
+            )
         try:
             return worklist.links(kind, record.value or b"", _source(record))
         except worklist.UnknownShape:

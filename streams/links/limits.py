@@ -46,6 +46,9 @@ class FetchLimits:
     retry_wait_s: float = 0.5
     retry_wait_s_max: float = 15.0
 
+    # Of one delivery of an unknown type; 0: none.
+    unrecognised_links_max: int = 20
+
     # Of one bulk result; each becomes a record.
     rows_max: int = 1_000_000
 

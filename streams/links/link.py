@@ -18,6 +18,8 @@ Reason = Literal[
     "query_failed",
     "source_failed",
     "bad_link",
+    "not_signed",
+    "too_many_links",
     "address_refused",
     "redirected",
     "certificate",

@@ -11,6 +11,7 @@ from functools import partial
 
 import stamina.instrumentation
 
+from models import topics
 from models.settings import WorkerSettings
 from streams.blob_store import open_store
 from streams.configuration import engine_settings
@@ -45,7 +46,9 @@ def worker(settings: WorkerSettings) -> Worker:
         listed_bytes_max=settings.record_bytes_max,
     )
     # One delivery may list thousands of links, and its changes are one record batch.
-    return create(job, engine_settings("links", topics_with_links(), settings, batch_records_max=50))
+    return create(
+        job, engine_settings("links", (*topics_with_links(), topics.UNRECOGNISED), settings, batch_records_max=50)
+    )
 
 
 def fetch_limits(settings: WorkerSettings) -> FetchLimits:
@@ -63,4 +66,5 @@ def fetch_limits(settings: WorkerSettings) -> FetchLimits:
         order_wait_s=settings.bundle_order_wait_s,
         answer_timeout_s=settings.fetch_answer_timeout_s,
         rows_max=settings.bulk_rows_max,
+        unrecognised_links_max=settings.unrecognised_links_max,
     )

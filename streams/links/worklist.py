@@ -1,5 +1,6 @@
 """What a delivery asks to be fetched. Pure: one normalized record in, its links out."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -7,14 +8,15 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from models import messages, records
-from streams.links import address, content
+from models import envelope, messages, records, topics
+from streams.links import address, content, unrecognised
 from streams.links.deadline import deadline
 from streams.links.link import Link, Settled, moment
 
 GZIP = "application/gzip"
 URLS_MAX = 4  # to one content; Metriport sends two
 FAR_OFF = timedelta(days=366)  # what a sender's clock says of its own deliveries, or nothing
+_OF_ANOTHER_PATIENT = re.compile(r"/[1-9][0-9]*$")  # a `ce_id` ends in the patient's place in the delivery
 FORMATS = {"application/json": "json", GZIP: "json", "application/pdf": "pdf", "text/html": "html"}
 
 
@@ -69,6 +71,44 @@ def links(kind: str, value: bytes, source: Source) -> list[Link]:
             settled=found.settled,
         )
         for index, found in enumerate(map(_readable, _carried(told.links, delivery)))
+    ]
+
+
+def links_of_unknown(value: bytes, source: Source, key: bytes, *, count_max: int) -> list[Link]:
+    """Return the links in a delivery of an unknown type, as documents of which only their place in the body is known.
+
+    A delivery for several patients comes once for each of them, whole; its links belong to the first.
+    """
+    if not count_max or _OF_ANOTHER_PATIENT.search(source.ce_id):
+        return []
+    body, owner = unrecognised.read(value), key.decode("utf-8", "replace")
+    told = body.get("meta")
+    told = told if isinstance(told, dict) else {}
+    received = moment(source.timestamp_ms)
+    sent = _moment(_text(told.get("when")), near=received) or received
+    common = {
+        "messageId": _text(told.get("messageId")) or source.ce_id,
+        "type": topics.UNRECOGNISED,
+        "when": _text(told.get("when")),
+        "requestId": _text(told.get("requestId")),
+        "patientId": owner if owner in envelope.read(value).patient_ids else None,
+    }
+    return [
+        Link(
+            id=f"{source.ce_id}/document/{index}",
+            kind="document",
+            urls=(found.url,) if found.settled is None else (),
+            key=owner,
+            source=source.position,
+            index=index,
+            order=source.order,
+            timestamp_ms=source.timestamp_ms,
+            deadline=deadline(found.url, kind=topics.UNRECOGNISED, when=sent, received=received),
+            expects="unknown",
+            record=common | {"path": found.path},
+            settled=found.settled,
+        )
+        for index, found in enumerate(unrecognised.found(body, count_max=count_max))
     ]
 
 
@@ -168,6 +208,10 @@ def _object(value: object) -> dict[str, Any]:
 
 def _objects(value: object) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _text(value: object) -> str | None:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) and value else None
 
 
 def _moment(text: str | None, *, near: datetime) -> datetime | None:

@@ -46,14 +46,19 @@ class PatientsJob:
         self.outputs = (prefix + topics.PATIENTS, prefix + topics.REQUESTS, prefix + topics.BULK_JOBS)
         self.quarantine = prefix + topics.quarantine("patients")
 
-    def decode(self, record: Record) -> Fact:
-        """Return what the record says; raise `Poison` if it is not a record of this service."""
+    def decode(self, record: Record) -> Fact | None:
+        """Return what the record says, None if it says nothing of a patient or a job.
+
+        Raise `Poison` if it is not a record of this service.
+        """
         topic = record.topic.removeprefix(self._prefix)
         try:
             value = orjson.loads(record.value or b"")
             owner = value["requestId" if topic in _JOB_TOPICS else "patientId"]
         except (ValueError, TypeError, KeyError):
             raise Poison("unreadable") from None
+        if topic == topics.DOCUMENTS and isinstance(value, dict) and value.get("type") == topics.UNRECOGNISED:
+            return None  # kept, not interpreted
         if not isinstance(value, dict) or not isinstance(owner, str) or not owner:
             raise Poison("no_patient")
         job = topic in _JOB_TOPICS
@@ -69,12 +74,16 @@ class PatientsJob:
             headers.value(record.headers, headers.CE_ID) or f"{topic}/{record.partition}/{record.offset}",
         )
 
-    def keys(self, fact: Fact) -> tuple[bytes, ...]:
+    def keys(self, fact: Fact | None) -> tuple[bytes, ...]:
         """Return the state of the patient or job, of the counted item and of the request, if there is one."""
+        if fact is None:
+            return ()
         return tuple(key for key in (fact.state_key, fact.item_key, fact.request_key) if key is not None)
 
-    def apply(self, fact: Fact, state: State) -> Iterator[Output]:
+    def apply(self, fact: Fact | None, state: State) -> Iterator[Output]:
         """Fold one record and yield the state it leads to, unless nothing changed."""
+        if fact is None:
+            return
         before = state.get(fact.state_key)
         known = orjson.loads(before) if before else None
         folded = bulk_job.fold(known, fact.topic, fact.record) if self._is_job(fact) else self._patient(known, fact)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import uuid
 from pathlib import Path
 
@@ -146,3 +147,89 @@ async def test_no_link_is_in_any_log(service):
 
     await outcome(service, "bundles", patient_id)
     assert planted not in service.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "topic", "content"),
+    [
+        ("network-query.hie", "bundles", "MR.json"),
+        ("network-query.hie.first-data-ready", "bundles", "MR.json"),
+        ("patient.pharmacy", "bundles", "medication-dispense.json"),
+        ("patient.laboratory", "bundles", "laboratory-report.json"),
+        ("medical.discharge-summary", "bundles", "discharge-summary.json"),
+        ("medical.document-bulk-download-paged", "documents", "doc.xml"),
+    ],
+)
+async def test_what_todays_messages_link_to_is_stored_byte_for_byte(service, name, topic, content):
+    patient_id = str(uuid.uuid4())
+
+    await service.deliver(samples.encode(linked(service, name, patient_id)))
+
+    (record,) = map(value, await outcome(service, topic, patient_id))
+    served = linkserver.find(content, patient_id=patient_id).body
+    assert (record["outcome"], record["sha256"]) == ("stored", hashlib.sha256(served).hexdigest())
+    assert (Path(service.folder) / "blobs" / record["blob"]).read_bytes() == served
+
+
+async def test_a_network_query_that_failed_is_a_record_and_nothing_is_fetched(service):
+    patient_id = str(uuid.uuid4())
+
+    await service.deliver(samples.encode(linked(service, "network-query.lab.failed", patient_id)))
+
+    (record,) = map(value, await outcome(service, "bundles", patient_id))
+    assert (record["outcome"], record["reason"], record["blob"]) == ("failed", "source_failed", None)
+
+
+async def test_links_that_come_in_pages_are_fetched_once_each_whatever_the_order(service):
+    patient_id = str(uuid.uuid4())
+    pages = list(_pages(service, patient_id, pages=7, documents=650))
+    sent = [*pages, pages[2], pages[5]]
+    random.Random(650).shuffle(sent)
+
+    for page in sent:
+        await service.deliver(samples.encode(page))
+
+    documents = map(value, await outcome(service, "documents", patient_id, count=650))
+    found = await service.settled(patient_id, "documents", "patients")
+    state = value(found["patients"][-1])["messages"]["medical.document-bulk-download-paged"]
+    assert sorted(document["documentId"] for document in documents) == [f"d-{number:03}" for number in range(650)]
+    assert len(found["documents"]) == 650
+    assert state["pages"] == {"seen": 7, "total": 7}
+
+
+async def test_links_of_a_type_that_nobody_knows_are_kept_while_they_live(service):
+    patient_id = str(uuid.uuid4())
+    delivery = linked(service, "medical.document-bulk-download-urls", patient_id)
+    (document,) = delivery.pop("patients")[0]["documents"]
+    for _ in range(10):
+        document = {"in": [document]}
+    delivery["meta"]["type"] = "tomorrow.type"
+    page, elsewhere = "https://example.com/page", "https://example.com/x?X-Amz-Date=20990101T000000Z&X-Amz-Expires=600"
+    delivery["payload"] = {"patientId": patient_id, "page": page, "elsewhere": elsewhere, "deep": document}
+
+    await service.deliver(samples.encode(delivery))
+
+    records = [value(record) for record in await outcome(service, "documents", patient_id, count=3)]
+    (unrecognised,) = await outcome(service, "unrecognised", patient_id)
+    by_path = {record["path"]: (record["outcome"], record["reason"], record["type"]) for record in records}
+    assert by_path == {
+        "$['payload']['page']": ("failed", "not_signed", "unrecognised"),
+        "$['payload']['elsewhere']": ("failed", "address_refused", "unrecognised"),
+        "$['payload']['deep']" + "['in'][0]" * 10 + "['url']": ("stored", None, "unrecognised"),
+    }
+    assert unrecognised.value == samples.encode(delivery)
+
+
+def _pages(service, patient_id, *, pages, documents):
+    template = linked(service, "medical.document-bulk-download-paged", patient_id)
+    (document,) = template["patients"][0]["documents"]
+    size = -(-documents // pages)
+    for page in range(pages):
+        delivery = json.loads(json.dumps(template))
+        delivery["meta"]["messageId"] = str(uuid.uuid4())
+        numbers = range(page * size, min((page + 1) * size, documents))
+        delivery["patients"][0] |= {
+            "documents": [document | {"id": f"d-{number:03}"} for number in numbers],
+            "pagination": {"page": page + 1, "totalPages": pages, "totalItems": documents},
+        }
+        yield delivery

@@ -58,6 +58,22 @@ def test_what_a_link_points_at_is_not_touched(open_folder):
     assert other.stat().st_mode & 0o777 == 0o644
 
 
+def test_a_folder_that_the_process_stands_in_is_not_closed(open_folder, monkeypatch):
+    monkeypatch.chdir(open_folder / "within")
+
+    privacy.keep(open_folder)
+
+    assert len(open_ones(open_folder)) == 3
+
+
+def test_a_folder_for_everybody_is_not_closed(open_folder):
+    open_folder.chmod(0o1777)
+
+    privacy.keep(open_folder)
+
+    assert len(open_ones(open_folder)) == 3
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 def test_another_user_reads_none_of_it(open_folder):
     def look() -> str:
