@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from models.legible import legible
+
 KEY_BYTES_MAX = 512
 
 
@@ -95,11 +97,17 @@ def digest(body: bytes) -> str:
 
 
 def _read_odd(body: bytes) -> Envelope:
-    """Read part by part: one odd part (a number for `meta`, an object for `patients`) does not hide the others."""
+    """Read part by part: one odd part (a number for `meta`, an object for `patients`) does not hide the others.
+
+    What is not quite JSON is made legible as the next stage does it: both must find the same patient.
+    """
     try:
         parts = _decode_parts(body)
     except _UNREADABLE:
-        return Envelope()
+        try:
+            parts = _decode_parts(legible(body))
+        except _UNREADABLE:
+            return Envelope()
     return _envelope(
         _Body(
             meta=_part(parts.meta, _Meta) or _Meta(),

@@ -6,6 +6,7 @@ its bytes change. Marks never expire: a delivery may be sent again after any tim
 
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 from models import body, headers, telemetry, topics
@@ -15,6 +16,7 @@ from streams.engine.job import Output, Poison, Record, State
 
 _ID_MAX = 128
 _HEADER_MAX = 256
+_INDEX_DIGITS_MAX = 9
 
 
 class Delivery(NamedTuple):
@@ -38,7 +40,7 @@ class DeliveriesJob:
         """Return what the record becomes; raise `Poison` with the reason if it cannot be mapped."""
         told = dict(record.headers)
         index = _index(told.get(headers.PATIENT_INDEX) or b"")
-        received_at = headers.value(record.headers, headers.RECEIVED_AT)
+        received_at = _time(headers.value(record.headers, headers.RECEIVED_AT))
         try:
             found = normalize(body.parse(record.value or b""), index=index, received_at=received_at)
         except Quarantined as error:
@@ -87,4 +89,13 @@ def _mark(place: str) -> bytes:
 
 
 def _index(text: bytes) -> int | None:
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdigit() and len(text) <= _INDEX_DIGITS_MAX else None
+
+
+def _time(text: str | None) -> str | None:
+    """Return what the ingress wrote; a hint that is no time costs the hint and not the record."""
+    try:
+        datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return text

@@ -3,14 +3,12 @@
 Everything Metriport's documentation and code disagree on is levelled here, once, by the wire models.
 """
 
-import json
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import orjson
 from pydantic import ValidationError
 
-from models import messages, topics, wire
+from models import exact, messages, topics, wire
 from models.errors import Quarantined, QuarantineReason
 
 _OF_THE_DELIVERY = ("messageId", "type", "when", "receivedAt", "metadata")
@@ -114,10 +112,6 @@ def _own(part: wire.Wire) -> dict[str, Any]:
 
 def _dumps(record: dict[str, Any]) -> bytes:
     try:
-        return orjson.dumps(record)
-    except TypeError:
-        pass  # a number beyond 64 bits in a field we only pass on; kept exact below
-    try:
-        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+        return exact.dumps(record)
     except (ValueError, RecursionError):  # a lone surrogate, or deeper than any reader would follow
         raise Quarantined("unknown_shape") from None

@@ -3,7 +3,7 @@
 from typing import Any
 
 from models import topics
-from streams.patients.versions import latest, status_rank, version
+from streams.patients.versions import latest, status_rank, told, version
 
 State = dict[str, Any]
 
@@ -16,11 +16,12 @@ def row_id(topic: str, record: dict[str, Any]) -> str | None:
 def fold(state: State | None, topic: str, record: dict[str, Any]) -> State:
     """Return the job's state after `record` of `topic`, counts aside."""
     state = state or {"requestId": record["requestId"]}
-    state["when"] = latest(state.get("when"), record.get("when"))
+    state["when"] = latest(state.get("when"), told(record.get("when")))
     if topic == topics.BULK_PATIENT_CREATE:
-        rank = status_rank(record.get("status"), version(record))
+        status = told(record.get("status"))
+        rank = status_rank(status, version(record))
         if rank >= state.get("rank", []):
-            state["status"], state["rank"] = record.get("status"), rank
+            state["status"], state["rank"] = status, rank
     return state
 
 

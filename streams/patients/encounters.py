@@ -8,7 +8,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from streams.patients.versions import Version, instant, keep_newest, latest
+from streams.patients.versions import Version, instant, keep_newest, latest, told
 
 STAYS_MAX = 500
 
@@ -21,9 +21,11 @@ def add(stays: dict[str, Any], record: dict[str, Any], at: Version) -> None:
     if name not in stays and len(stays) >= STAYS_MAX:
         del stays[min(stays, key=lambda other: (instant(stays[other].get("admit")), other))]
     stay = stays.setdefault(name, {"transfers": []})
-    keep_newest(stay, "admit", record.get("admitTimestamp"), at)
-    keep_newest(stay, "discharge", record.get("dischargeTimestamp"), at)
-    stay["transfers"] = _union(stay["transfers"], record.get("transfers") or [])
+    keep_newest(stay, "admit", told(record.get("admitTimestamp")), at)
+    keep_newest(stay, "discharge", told(record.get("dischargeTimestamp")), at)
+    transfers = record.get("transfers")
+    if isinstance(transfers, list):
+        stay["transfers"] = _union(stay["transfers"], [each for each in transfers if isinstance(each, dict)])
 
 
 def encounters(stays: dict[str, Any]) -> list[dict[str, Any]]:
@@ -39,13 +41,20 @@ def encounters(stays: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _stay(record: dict[str, Any]) -> str:
-    found = _ENCOUNTER_IN_PATH.search(urlsplit(record.get("url") or "").path)
+    found = _ENCOUNTER_IN_PATH.search(_path(told(record.get("url"))))
     if found:
         return f"encounter {found.group(1)}"
     admit = instant(record.get("admitTimestamp"))
     return f"admitted {admit}" if admit else f"discharged {instant(record.get('dischargeTimestamp'))}"
 
 
-def _union(known: list[Any], told: list[Any]) -> list[Any]:
-    found = {repr(sorted(transfer.items())): transfer for transfer in (*known, *told)}
+def _path(url: str | None) -> str:
+    try:
+        return urlsplit(url or "").path
+    except ValueError:  # a host in brackets that is none
+        return ""
+
+
+def _union(known: list[Any], more: list[Any]) -> list[Any]:
+    found = {repr(sorted(transfer.items())): transfer for transfer in (*known, *more)}
     return [found[name] for name in sorted(found, key=lambda name: (instant(found[name].get("timestamp")), name))]

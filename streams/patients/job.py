@@ -9,9 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import orjson
-
-from models import headers, topics
+from models import exact, headers, topics
 from streams.engine.job import Output, Poison, Record, State
 from streams.patients import bulk_job, patient, requests
 
@@ -24,6 +22,7 @@ SOURCES = (
 )
 _JOB_TOPICS = frozenset({topics.BULK_PATIENT_CREATE, topics.BULK_PATIENTS})
 _ID_MAX = 200
+_CE_ID_MAX = 512
 
 
 class Fact(NamedTuple):
@@ -53,9 +52,9 @@ class PatientsJob:
         """
         topic = record.topic.removeprefix(self._prefix)
         try:
-            value = orjson.loads(record.value or b"")
+            value = exact.loads(record.value or b"")
             owner = value["requestId" if topic in _JOB_TOPICS else "patientId"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise Poison("unreadable") from None
         if topic == topics.DOCUMENTS and isinstance(value, dict) and value.get("type") == topics.UNRECOGNISED:
             return None  # kept, not interpreted
@@ -71,7 +70,7 @@ class PatientsJob:
             _key(b"j/" if job else b"p/", owner),
             _key(b"r/" if job else b"i/", owner, item) if item is not None else None,
             _key(b"q/", owner, request) if request is not None else None,
-            headers.value(record.headers, headers.CE_ID) or f"{topic}/{record.partition}/{record.offset}",
+            _ce_id(record) or f"{topic}/{record.partition}/{record.offset}",
         )
 
     def keys(self, fact: Fact | None) -> tuple[bytes, ...]:
@@ -85,13 +84,13 @@ class PatientsJob:
         if fact is None:
             return
         before = state.get(fact.state_key)
-        known = orjson.loads(before) if before else None
+        known = exact.loads(before) if before else None
         folded = bulk_job.fold(known, fact.topic, fact.record) if self._is_job(fact) else self._patient(known, fact)
         if fact.item_key is not None:
             counted = state.get(fact.item_key)
-            now = self._count(folded, fact, orjson.loads(counted) if counted else None)
-            state.put(fact.item_key, orjson.dumps(now))
-        after = orjson.dumps(folded, option=orjson.OPT_SORT_KEYS)
+            now = self._count(folded, fact, exact.loads(counted) if counted else None)
+            state.put(fact.item_key, exact.dumps(now))
+        after = exact.dumps(folded, sort_keys=True)
         if after != before:
             state.put(fact.state_key, after)
             yield self._output(fact, folded)
@@ -100,15 +99,15 @@ class PatientsJob:
 
     def _request(self, fact: Fact, key: bytes, state: State) -> Iterator[Output]:
         before = state.get(key)
-        folded = requests.fold(orjson.loads(before) if before else None, fact.topic, fact.record)
-        after = orjson.dumps(folded, option=orjson.OPT_SORT_KEYS)
+        folded = requests.fold(exact.loads(before) if before else None, fact.topic, fact.record)
+        after = exact.dumps(folded, sort_keys=True)
         if after == before:
             return
         state.put(key, after)
         shown = requests.published(folded)
         name = f"{shown['patientId']}/{shown['requestId']}".encode()
         event = _event(topics.REQUESTS, fact, shown["lastSeen"])
-        yield Output(self._prefix + topics.REQUESTS, name, orjson.dumps(shown), event)
+        yield Output(self._prefix + topics.REQUESTS, name, exact.dumps(shown), event)
 
     @staticmethod
     def _is_job(fact: Fact) -> bool:
@@ -130,7 +129,13 @@ class PatientsJob:
         )
         shown = show(folded)
         event = _event(topic, fact, shown.get("lastSeen") or shown.get("when"))
-        return Output(self._prefix + topic, fact.owner.encode(), orjson.dumps(shown), event)
+        return Output(self._prefix + topic, fact.owner.encode(), exact.dumps(shown), event)
+
+
+def _ce_id(record: Record) -> str | None:
+    """Return the id of the event, by its hash if it is longer than ours are."""
+    found = headers.value(record.headers, headers.CE_ID)
+    return found if found is None or len(found) <= _CE_ID_MAX else hashlib.sha256(found.encode()).hexdigest()
 
 
 def _event(topic: str, fact: Fact, time: str | None) -> headers.Headers:

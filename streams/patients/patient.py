@@ -8,7 +8,7 @@ from typing import Any
 
 from models import messages, topics
 from streams.patients import encounters, requests
-from streams.patients.versions import earliest, keep_newest, latest, status_rank, version
+from streams.patients.versions import earliest, keep_newest, latest, status_rank, told, version, within
 
 State = dict[str, Any]
 
@@ -31,9 +31,13 @@ def fold(state: State | None, topic: str, record: dict[str, Any]) -> State:
     """Return the patient's state after `record` of `topic`, counts aside."""
     at = version(record)
     state = state or {"patientId": record["patientId"]}
-    for field in ("externalId", "additionalIds", "metadata"):
-        keep_newest(state, field, record.get(field), at)
-    seen = record.get("receivedAt") or record.get("when")
+    keep_newest(state, "externalId", told(record.get("externalId")), at)
+    if isinstance(record.get("metadata"), dict):
+        keep_newest(state, "metadata", record["metadata"], at)
+    if isinstance(record.get("additionalIds"), dict):
+        ids = {source: some for source, some in record["additionalIds"].items() if isinstance(some, list)}
+        keep_newest(state, "additionalIds", ids, at)
+    seen = told(record.get("receivedAt")) or told(record.get("when"))
     state["firstSeen"] = earliest(state.get("firstSeen"), seen)
     state["lastSeen"] = latest(state.get("lastSeen"), seen)
     kind = messages.TYPES.get(topic)
@@ -60,7 +64,7 @@ def count(state: State, topic: str, record: dict[str, Any], known: list[Any] | N
     if known is not None:
         counts[known[-1]] -= 1
     counts[outcome] = counts.get(outcome, 0) + 1
-    counts["newest"] = latest(counts.get("newest"), record.get("when"))
+    counts["newest"] = latest(counts.get("newest"), told(record.get("when")))
     return now
 
 
@@ -88,25 +92,26 @@ def published(state: State) -> dict[str, Any]:
 
 
 def _message(state: State, topic: str, record: dict[str, Any], at: list[str]) -> None:
-    rank = status_rank(record.get("status"), at)
+    status = told(record.get("status"))
+    rank = status_rank(status, at)
     messages = state.setdefault("messages", {})
     if topic not in messages or rank >= messages[topic]["rank"]:
         messages[topic] = {
-            "status": record.get("status"),
-            "requestId": record.get("requestId"),
-            "when": record.get("when"),
+            "status": status,
+            "requestId": told(record.get("requestId")),
+            "when": told(record.get("when")),
             "rank": rank,
         }
 
 
 def _page(state: State, topic: str, record: dict[str, Any], at: list[str]) -> None:
     """Note the page of a request that comes in pages; the newest requests are remembered."""
-    if (told := requests.page(record)) is None:
+    if (page := requests.page(record)) is None:
         return
     known = state.setdefault("pages", {}).setdefault(topic, {})
-    name = str(record.get("requestId") or "")
+    name = told(record.get("requestId")) or ""
     before = known.get(name)
-    known[name] = requests.with_page(before, *told) | {"at": max(at, before["at"]) if before else at}
+    known[name] = requests.with_page(before, *page) | {"at": max(at, before["at"]) if before else at}
     if len(known) > PAGED_REQUESTS_MAX:
         del known[min(known, key=lambda other: (known[other]["at"], other))]
 
@@ -118,12 +123,12 @@ def _pages(state: State, topic: str, request_id: str | None) -> dict[str, int] |
 
 def _snapshot(state: State, record: dict[str, Any], at: list[str]) -> None:
     if record.get("kind") == "consolidated" and record.get("complete") and not record.get("stale"):
-        told = {
-            "snapshotId": record.get("snapshotId"),
-            "byType": record.get("byType") or {},
-            "rejected": (record.get("counts") or {}).get("rejected", 0),
+        what = {
+            "snapshotId": told(record.get("snapshotId")),
+            "byType": within(record, "byType"),
+            "rejected": within(record, "counts").get("rejected", 0),
         }
-        keep_newest(state, "snapshot", told, at)
+        keep_newest(state, "snapshot", what, at)
 
 
 def _counts(counts: dict[str, Any]) -> dict[str, Any]:

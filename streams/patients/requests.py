@@ -10,7 +10,7 @@ The state, as JSON: `patientId`, `requestId`, `kind`, `messages` and `sources` (
 from typing import Any
 
 from models import messages
-from streams.patients.versions import earliest, latest, status_rank, version
+from streams.patients.versions import earliest, latest, status_rank, told, version, within
 
 State = dict[str, Any]
 
@@ -32,12 +32,12 @@ def fold(state: State | None, topic: str, record: dict[str, Any]) -> State:
     state = state or {"patientId": record["patientId"], "requestId": record["requestId"], "messages": {}, "sources": {}}
     kind = messages.TYPES[topic].answers or ""
     state["kind"] = min(kind, state.get("kind", kind))
-    seen = record.get("receivedAt") or record.get("when")
+    seen = told(record.get("receivedAt")) or told(record.get("when"))
     state["firstSeen"] = earliest(state.get("firstSeen"), seen)
     state["lastSeen"] = latest(state.get("lastSeen"), seen)
-    _keep(state["messages"], topic, record, record.get("status"))
+    _keep(state["messages"], topic, record, told(record.get("status")))
     if topic != _FIRST_DATA and isinstance(source := record.get("source"), dict):
-        _keep(state["sources"], _name(source), record, source.get("status"))
+        _keep(state["sources"], _name(source), record, told(source.get("status")))
     if pages := page(record):
         state["pages"] = with_page(state.get("pages"), *pages)
     return state
@@ -45,9 +45,8 @@ def fold(state: State | None, topic: str, record: dict[str, Any]) -> State:
 
 def page(record: dict[str, Any]) -> tuple[int, int] | None:
     """Return which page of how many a record is, None if it does not say."""
-    told = record.get("pagination")
-    told = told if isinstance(told, dict) else {}
-    number, total = told.get("page"), told.get("totalPages")
+    pages = within(record, "pagination")
+    number, total = pages.get("page"), pages.get("totalPages")
     if not (isinstance(number, int) and isinstance(total, int) and 0 <= number <= PAGES_MAX >= total > 0):
         return None
     return number, total
@@ -80,14 +79,14 @@ def published(state: State) -> dict[str, Any]:
 
 def _awaited(state: State) -> dict[str, str | None]:
     """Return what must still come, and since when that is so: what was told of the request implies it."""
-    told = state["messages"]
+    known = state["messages"]
     awaited: dict[str, str | None] = {}
-    if _FIRST_DATA in told and _EXCHANGES not in told:
-        awaited[_EXCHANGES] = told[_FIRST_DATA]["when"]
-    if _DOWNLOAD in told and _CONVERSION not in told and told[_DOWNLOAD]["status"] != "failed":
-        awaited[_CONVERSION] = told[_DOWNLOAD]["when"]
-    if _CONVERSION in told and _DOWNLOAD not in told:
-        awaited[_DOWNLOAD] = told[_CONVERSION]["when"]
+    if _FIRST_DATA in known and _EXCHANGES not in known:
+        awaited[_EXCHANGES] = known[_FIRST_DATA]["when"]
+    if _DOWNLOAD in known and _CONVERSION not in known and known[_DOWNLOAD]["status"] != "failed":
+        awaited[_CONVERSION] = known[_DOWNLOAD]["when"]
+    if _CONVERSION in known and _DOWNLOAD not in known:
+        awaited[_DOWNLOAD] = known[_CONVERSION]["when"]
     if (pages := state.get("pages")) and len(pages["seen"]) < pages["total"]:
         awaited["pages"] = state["firstSeen"]
     return awaited
@@ -95,21 +94,21 @@ def _awaited(state: State) -> dict[str, str | None]:
 
 def _overall(statuses: list[str | None]) -> str | None:
     """Return one status for all: what the parts agree on, `partial` where some completed and some failed."""
-    told = {status for status in statuses if status}
-    if told <= {"completed", "failed"} and len(told) > 1:
+    found = {status for status in statuses if status}
+    if found <= {"completed", "failed"} and len(found) > 1:
         return "partial"
-    return min(told - {"completed", "failed"} or told, default=None)
+    return min(found - {"completed", "failed"} or found, default=None)
 
 
 def _keep(parts: dict[str, Any], name: str, record: dict[str, Any], status: str | None) -> None:
     rank = status_rank(status, version(record))
     if name not in parts or rank >= parts[name]["rank"]:
-        parts[name] = {"status": status, "when": record.get("when"), "rank": rank}
+        parts[name] = {"status": status, "when": told(record.get("when")), "rank": rank}
 
 
 def _name(source: dict[str, Any]) -> str:
     """Name a source by its kind, and by itself where it says so: one of a kind may fail while another completes."""
-    return "/".join(str(part) for part in (source.get("type") or "unknown", source.get("source")) if part)
+    return "/".join(str(part) for part in (told(source.get("type")) or "unknown", told(source.get("source"))) if part)
 
 
 def _parts(parts: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ PENDING = frozenset({"processing", "waiting"})
 
 def version(record: dict[str, Any]) -> Version:
     """Return how new a record is: by Metriport's `when`, then by message id so that equals have an order."""
-    return [instant(record.get("when")), record.get("messageId") or ""]
+    return [instant(record.get("when")), told(record.get("messageId")) or ""]
 
 
 def instant(text: object) -> str:
@@ -25,7 +25,21 @@ def instant(text: object) -> str:
     if moment is None:
         return ""
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    try:
+        return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    except OverflowError:  # in the year 1 or 9999, and not in UTC
+        return ""
+
+
+def told(value: object) -> str | None:
+    """Return a text, None if it is anything else: an odd hint costs the hint and not the record."""
+    return value if isinstance(value, str) else None
+
+
+def within(record: dict[str, Any], field: str) -> dict[str, Any]:
+    """Return the object at `field`, an empty one if it is anything else."""
+    value = record.get(field)
+    return value if isinstance(value, dict) else {}
 
 
 def keep_newest(state: dict[str, Any], field: str, value: object, at: Version) -> None:

@@ -6,8 +6,12 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import states, topics
+from models import exact, states, topics
+from streams.engine.plan import plan_batch
+from streams.engine.sources import Numbering
 from streams.patients import bulk_job, patient
+from streams.patients.job import PatientsJob
+from tests.unit.engine.fakes import Record
 
 TIMES = st.sampled_from(["2025-10-30T12:00:00.000Z", "2025-10-30T12:00:00+02:00", "2025-11-01", "", None, "soon"])
 MESSAGES = st.sampled_from(["m1", "m2", "m3"])
@@ -168,3 +172,55 @@ def test_an_admission_a_transfer_and_a_discharge_of_one_stay_are_one_encounter()
     assert state["encounters"] == [
         {"admit": "2025-10-30T16:20:00.000Z", "transfers": [move], "discharge": "2025-11-02T18:05:00.000Z"}
     ]
+
+
+ODD = st.sampled_from(
+    [None, 7, True, 2**70, 1.5, [], ["x"], {}, {"a": []}, "0001-01-01T00:00:00+14:00", "9999-12-31", ""]
+)
+ODD_PARTS = st.dictionaries(st.sampled_from(["type", "source", "status", "page", "totalPages"]), ODD)
+HINTS = [
+    *("messageId", "when", "requestId", "receivedAt", "externalId", "additionalIds", "metadata", "status", "url"),
+    *("admitTimestamp", "dischargeTimestamp", "transfers", "kind", "complete", "snapshotId", "byType", "counts"),
+    *("source", "pagination"),
+]
+TOPICS = [*topics.PER_PATIENT_TYPES, topics.BULK_PATIENT_CREATE, topics.FHIR_SNAPSHOTS]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(TOPICS), st.dictionaries(st.sampled_from(HINTS), ODD | ODD_PARTS)), max_size=6)
+)
+def test_a_hint_that_is_odd_costs_the_hint_and_not_the_record(facts):
+    records = [
+        Record(offset, exact.dumps({"patientId": "p", **hints, "requestId": "r"}), topic=topic)
+        for offset, (topic, hints) in enumerate(facts)
+    ]
+
+    plan = plan_batch(
+        PatientsJob(""),
+        records,
+        read=lambda keys: [None for _ in keys],
+        numbering=Numbering("in", 0, {}),
+        record_bytes_max=2**20,
+    )
+
+    assert plan.poison == []
+    for output in plan.outputs.get(topics.PATIENTS, ()):
+        states.PatientState.model_validate_json(output.value)
+    for output in plan.outputs.get(topics.BULK_JOBS, ()):
+        states.BulkJobState.model_validate_json(output.value)
+
+
+def test_a_number_beyond_64_bits_stays_exact():
+    number = b"123456789012345678901234567890"
+    value = b'{"patientId":"p","messageId":"m","when":"2025-10-30","metadata":{"a":%s}}' % number
+
+    plan = plan_batch(
+        PatientsJob(""),
+        [Record(0, value, topic="patient.admit"), Record(1, value.replace(b'"m"', b'"n"'), topic="patient.admit")],
+        read=lambda keys: [None for _ in keys],
+        numbering=Numbering("in", 0, {}),
+        record_bytes_max=2**20,
+    )
+
+    assert plan.poison == []
+    assert number in plan.outputs[topics.PATIENTS][-1].value
