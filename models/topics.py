@@ -62,6 +62,7 @@ FHIR_REJECTED = "fhir.rejected"
 PATIENTS = "patients"
 REQUESTS = "requests"
 BULK_JOBS = "bulk-jobs"
+AUDIT = "audit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,11 @@ def fhir_state(resource_type: str, *, types: tuple[str, ...] | None = None) -> s
     return f"fhir.state.{resource_type if resource_type in (types or FHIR_STATE_TYPES) else 'other'}"
 
 
+def release(stage: str) -> str:
+    """Return the name of the topic with what operators decided for a stage. Only commands write there."""
+    return f"release.{stage}"
+
+
 def changelog(stage: str) -> str:
     """Return the name of the topic behind a stage's table. Only its stage may write there."""
     return f"{stage}-state-changelog"
@@ -139,7 +145,9 @@ def _topics(fhir_state_types: tuple[str, ...]) -> Iterator[Topic]:
         REQUESTS, "patient id/request id", "what was asked of Metriport, and what has come of it", compacted=True
     )
     yield Topic(BULK_JOBS, "request id", "the bulk job's state", compacted=True)
+    yield Topic(AUDIT, "none", "what an operator did: when, who, with which command, what it said")
     for stage in STAGES:
+        yield Topic(release(stage), "none", "what an operator decided for the stage", internal=True)
         yield Topic(
             quarantine(stage),
             "as in the source",

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from models import topics
 from models.security import ssl_context
 from models.settings import WorkerSettings
 from streams.engine.settings import EngineSettings, Security
@@ -16,6 +17,7 @@ def engine_settings(stage: str, sources: Sequence[str], settings: WorkerSettings
         bootstrap_servers=settings.kafka_bootstrap_servers,
         sources=tuple(settings.topic_prefix + source for source in sources),
         partitions=settings.topic_partitions,
+        decisions=settings.topic_prefix + topics.release(stage),
         state_dir=settings.state_dir,
         security=security(settings),
         state_memory_bytes_max=settings.state_memory_bytes_max,

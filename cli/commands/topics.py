@@ -2,14 +2,16 @@
 
 import asyncio
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
 from cli import output
 from cli.connection import administration
 from cli.output import Json
-from cli.topics import kafka, plan
-from models.settings import KafkaSettings, load
+from cli.topics import kafka, losses, plan
+from models.errors import Misconfigured
+from models.settings import KafkaSettings, WorkerSettings, load
 from models.topics import DAY_MS, Topic
 
 app = typer.Typer(help="The topics of the catalogue.", no_args_is_help=True)
@@ -47,6 +49,67 @@ def list_topics(*, as_json: Json = False) -> None:
         for topic in topics
     ]
     output.print_rows(("topic", "partitions", "kept", "key", "value"), rows, as_json=as_json)
+
+
+@app.command()
+def accept(
+    places: Annotated[list[str] | None, typer.Argument(metavar="[TOPIC[/PARTITION]]...")] = None,
+    *,
+    start: Annotated[int | None, typer.Option("--from", min=0, help="The offset to go on from.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Let the stages go on where a topic lost records; without a topic only show what was lost.
+
+    Reading begins again where the log and the one that was read part, as far as that can be told. A stage that lost
+    its state reads again what is there; what it finds in its own topics it does not repeat.
+    """
+    settings = load(WorkerSettings)
+    try:
+        named = [losses.place(each, settings.topic_prefix) for each in places or ()]
+    except ValueError:
+        raise Misconfigured("A place is TOPIC or TOPIC/PARTITION, such as webhooks/3.") from None
+    rows = asyncio.run(_accept(settings, losses.readers(settings), named, start))
+    if as_json:
+        output.print_json(rows)
+    else:
+        for row in rows:
+            (output.print_line if named else output.fail)(
+                f"{row['stage']}: {row['topic']}/{row['partition']}: {row['says']}"
+            )
+            output.print_line(f"  {'goes on' if named else 'would go on'} from {row['from']}")
+        output.say(_accepted(rows, named=bool(named)))
+    raise typer.Exit(1 if rows and not named else 0)
+
+
+async def _accept(
+    settings: WorkerSettings, readers: list[losses.Reader], named: list[losses.Place], start: int | None
+) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    async with administration(settings):
+        for reader in readers:
+            for loss in await losses.lost(reader, named):
+                going_on = loss.resume if start is None else start
+                if named:
+                    await losses.accept(settings, reader.settings.stage, loss, going_on)
+                rows.append(
+                    {
+                        "stage": reader.settings.stage,
+                        "topic": loss.topic,
+                        "partition": loss.partition,
+                        "says": loss.says,
+                        "from": going_on,
+                        "accepted": bool(named),
+                    }
+                )
+    return rows
+
+
+def _accepted(rows: list[dict[str, object]], *, named: bool) -> str:
+    if not rows:
+        return "Nothing is lost that a stage has read or written."
+    if named:
+        return f"{len(rows)} losses accepted; it is told in `audit`. The stages go on within seconds."
+    return f"{len(rows)} losses. `metriport-streams topics accept TOPIC/PARTITION` goes on from what is there."
 
 
 async def _apply(settings: KafkaSettings) -> tuple[list[str], list[plan.Difference]]:

@@ -50,6 +50,7 @@ class Worker(NamedTuple):
             silent_s=self.app.consumer.silent_s,
             silent_max_s=self.settings.silent_max_s,
             late_after_s=self.settings.late_after_s,
+            decision=self.engine.waits_for,
         )
         return health_of(self.app.transport.positions, self.restoration, signs)
 
@@ -68,7 +69,7 @@ def create(job: Job[Any] | LongJob, settings: EngineSettings) -> Worker:
         job, sender=producer, state=store, logs=KafkaLogs(settings), settings=settings, end=end, work_file=work_file
     )
     app.transport = BatchTransport(
-        app.conf.broker_consumer, app, settings=settings, interrupt=engine.revoked, stopping=work_file.close, end=end
+        app.conf.broker_consumer, app, settings=settings, engine=engine, stopping=work_file.close, end=end
     )
     restoration = Restoration()
 

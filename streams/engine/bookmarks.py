@@ -1,14 +1,31 @@
 """What the engine keeps for itself in the state: how far each source is done, and what the tails said beyond that."""
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
-from streams.engine.job import Changes
+from streams.engine.job import Changes, Record
+from streams.engine.marks import Mark, digest, mark, parse
 from streams.engine.sources import Place
 from streams.engine.store import LocalState
-from streams.engine.tails import Tails
+from streams.engine.tails import Floors, Tails
 
 _POSITION = b"\0pos/"
 _TAIL = b"\0tail/"
+_MARK = b"\0mark/"
+_END = b"\0end/"
+_FLOOR = b"\0floor/"
+_VOID = b"\0void/"
+_MARKS_MAX = 24
+
+Edit = dict[bytes, bytes | None]
+
+
+class Scan(Protocol):
+    """What is asked of a state to read what the engine keeps in it."""
+
+    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the keys that start with `prefix`, in order, with their values."""
 
 
 def position_key(source_topic: str) -> bytes:
@@ -21,9 +38,86 @@ def position(value: bytes | None) -> int:
     return int(value or 0)
 
 
-def moved(source_topic: str, offset: int) -> dict[bytes, bytes | None]:
+def moved(source_topic: str, offset: int) -> Edit:
     """Return the change that says: everything below `offset` is done."""
     return {position_key(source_topic): b"%d" % offset}
+
+
+def marked(source_topic: str, record: Record) -> Edit:
+    """Return the changes that say: everything up to this record is done, and this is how to know it again.
+
+    A hash decides which earlier mark gives way, each half as often as the one before: so the marks that stay are few,
+    close together near the position, and farther apart behind it. They tell where a log and the one that was read part.
+    """
+    made = mark(record)
+    bits = int(made.digest[:8], 16)
+    slot = min((bits & -bits).bit_length(), _MARKS_MAX)
+    return {**moved(source_topic, record.offset + 1), _mark_key(source_topic, slot): made.text()}
+
+
+def marks(state: Scan, partition: int, source_topic: str) -> list[Mark]:
+    """Return the marks of records of this source that were read, by offset."""
+    return sorted(parse(value) for _, value in state.scan(partition, _MARK + source_topic.encode() + b"/"))
+
+
+def known_position(state: Scan, partition: int, source_topic: str) -> int | None:
+    """Return the next offset of this source, None if the state says none."""
+    key = position_key(source_topic)
+    return next((position(value) for found, value in state.scan(partition, key) if found == key), None)
+
+
+def wrote(topic: str, offset: int, key: bytes | None, value: bytes | None) -> Edit:
+    """Return the change that says: this is the last record of an output, and it stands there."""
+    return {_END + topic.encode(): Mark(offset, 0, digest(key, value)).text()}
+
+
+def ends(state: Scan, partition: int) -> Iterator[tuple[str, Mark]]:
+    """Yield each output with the last record that was written to it; its timestamp is not known."""
+    for key, value in state.scan(partition, _END):
+        yield key.removeprefix(_END).decode(), parse(value)
+
+
+def unwritten(topic: str) -> Edit:
+    """Return the change that forgets what stands at the end of an output."""
+    return {_END + topic.encode(): None}
+
+
+def going_on(state: Scan, partition: int, source_topic: str, offset: int) -> Edit:
+    """Return the changes that make a source go on from `offset`, as if nothing behind it had been read."""
+    gone = {
+        key: None
+        for key, value in state.scan(partition, _MARK + source_topic.encode() + b"/")
+        if parse(value).offset >= offset
+    }
+    return {**gone, **moved(source_topic, offset)}
+
+
+def floored(state: Scan, partition: int, source_topic: str, floors: Mapping[str, int]) -> Edit:
+    """Return the changes that say: outputs below these offsets say nothing of this source."""
+    tails: Edit = {
+        key: None for key, _ in state.scan(partition, _TAIL) if key.rpartition(b"/")[2] == source_topic.encode()
+    }
+    return tails | {_FLOOR + source_topic.encode(): json.dumps(dict(floors)).encode()}
+
+
+def floors(state: Scan, partition: int) -> Floors:
+    """Return below which offsets of which outputs nothing is said of which source."""
+    return {
+        (key.removeprefix(_FLOOR).decode(), topic): offset
+        for key, value in state.scan(partition, _FLOOR)
+        for topic, offset in json.loads(value).items()
+    }
+
+
+def voided(source_topic: str, offset: int) -> Edit:
+    """Return the change that says: what the group committed up to `offset` is known to mean nothing."""
+    return {_VOID + source_topic.encode(): b"%d" % offset}
+
+
+def void(state: Scan, partition: int, source_topic: str) -> int:
+    """Return up to where the group's offset means nothing."""
+    key = _VOID + source_topic.encode()
+    return next((int(value) for found, value in state.scan(partition, key) if found == key), 0)
 
 
 def positions(state: LocalState, partition: int) -> Iterator[tuple[str, int]]:
@@ -72,3 +166,7 @@ def _places(tails: Tails) -> Iterable[tuple[str, str, Place]]:
 
 def _tail_key(topic: str, source_topic: str) -> bytes:
     return _TAIL + f"{topic}/{source_topic}".encode()
+
+
+def _mark_key(source_topic: str, slot: int) -> bytes:
+    return _MARK + b"%s/%02d" % (source_topic.encode(), slot)

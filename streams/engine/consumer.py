@@ -10,14 +10,19 @@ import threading
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import ConsumerMessage
 from mode.utils.futures import notify
 
 from streams.engine.batch import Batch
 from streams.engine.consumer_thread import BatchThread
+from streams.engine.continuity import Continuity
 from streams.engine.fatal import Fatal
+from streams.engine.marks import mark
 from streams.engine.positions import Partition, Positions
+
+_LOOK_AGAIN_S = 1.0
 
 
 class BatchConsumer(driver.Consumer):  # type: ignore[misc]
@@ -28,6 +33,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._read_offset = _NoReadOffset()
         self._fetch_lock = asyncio.Lock()
         self._sought: dict[Partition, int] = {}
+        self._ahead: dict[Partition, int] = {}
+        self._continuity = Continuity()
 
     @property
     def positions(self) -> Positions:
@@ -63,7 +70,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         """Go to the committed offsets; everything fetched before is stale."""
         async with self._fetch_lock:
             await super().perform_seek()
-            self.positions.seeked(self._sought)
+            self.positions.seeked(self._sought, done=self._ahead)
 
     async def seek_to_committed(self) -> Mapping[Any, int]:
         """Seek, also where aiokafka stays in place: at partitions without a committed offset."""
@@ -77,9 +84,18 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             except Fatal as error:
                 self.transport.die(error)
             await self.seek_wait({tp: offset for tp, offset in start.items() if offset != sources[tp]})
-            offsets.update(start)
-        self._sought = {tp: offsets[tp] for tp in sources}
+            self._sought = start
+            self._ahead = {tp: offset for tp, offset in start.items() if self._is_ahead(tp, offset, sources[tp])}
+            # Faust commits nothing below what it takes for committed; the state may have gone back.
+            offsets.update({tp: min(offset, start[tp]) for tp, offset in sources.items() if offset})
+            self._continuity.begin({tp: mark for tp in start if (mark := self.transport.engine.mark(tp))})
+        else:
+            self._sought = {}
         return offsets
+
+    def _is_ahead(self, tp: Any, offset: int, committed: int | None) -> bool:
+        """Return whether the state has more than the group: it is committed, though there is nothing left to do."""
+        return self.transport.engine.position(tp) is not None and offset > (committed or 0)
 
     def resume_flow(self) -> None:
         """Fetch again, if the seek has been made."""
@@ -97,16 +113,39 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         async with self._fetch_lock:
             wait_s = 0.1 if len(free) == len(active) else 0.02
             fetched = await super()._getmany(active_partitions=free, timeout=wait_s)
+            if not await self._continues([tp for tp, records in fetched.items() if records]):
+                return {}
             return {tp: self._batched(tp, records) for tp, records in fetched.items() if records}
+
+    async def _continues(self, fetched: Iterable[Any]) -> bool:
+        """Look at the last records before taking what came by another connection; return False if it is stale now."""
+        connections = {tp: self._thread.connection(tp) for tp in self._sought}
+        doubtful = self._continuity.doubtful(connections)
+        if doubtful.keys().isdisjoint(fetched):
+            return True
+        while True:
+            try:
+                await self.transport.engine.verify(doubtful)
+            except Fatal as error:
+                self.transport.die(error)
+            except (KafkaError, OSError):
+                if self.positions.held:
+                    return False
+                await asyncio.sleep(_LOOK_AGAIN_S)
+            else:
+                self._continuity.looked(connections)
+                return True
 
     def _batched(self, tp: Any, records: list[Any]) -> list[Any]:
         if self._is_changelog_tp(tp):
             return records
         try:
-            return [self.positions.fetch(tp, records)]
+            batch = self.positions.fetch(tp, records)
         except Fatal as error:
             self.transport.die(error)
             raise
+        self._continuity.took(tp, mark(records[-1]))
+        return [batch]
 
     def _to_message(self, tp: Any, record: Any) -> ConsumerMessage:
         if not isinstance(record, Batch):

@@ -4,6 +4,8 @@
 
 from typing import Any
 
+from aiokafka import TopicPartition
+from aiokafka.client import ConnectionGroup
 from faust.transport.drivers import aiokafka as driver
 
 from streams.engine.lease import Lease
@@ -20,6 +22,12 @@ class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Start, and listen to what the group answers."""
         await super().on_start()
         self.lease.listen(self._consumer._coordinator)  # noqa: SLF001 - nothing public tells of heartbeats
+
+    def connection(self, partition: tuple[str, int]) -> object:
+        """Return the connection by which records of this partition come now, None if there is none."""
+        client = self._consumer._client  # noqa: SLF001 - nothing public tells of connections
+        leader = client.cluster.leader_for_partition(TopicPartition(*partition))
+        return client._conns.get((leader, ConnectionGroup.DEFAULT))  # noqa: SLF001
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

@@ -11,19 +11,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NoReturn
 
-from streams.engine import bookmarks, events, settled
+from streams.engine import bookmarks, decisions, events, losses, settled
 from streams.engine.attempts import Attempts
 from streams.engine.batch import Batch, size
 from streams.engine.fatal import Fatal
 from streams.engine.job import Changes, Job, LongJob, Output, hook
 from streams.engine.logs import LogPartition, Logs
 from streams.engine.long_work import LongWork
+from streams.engine.losses import Examination, examine
+from streams.engine.marks import Mark
 from streams.engine.plan import check
 from streams.engine.producer import Sender
 from streams.engine.settings import EngineSettings
 from streams.engine.short_work import ShortWork
 from streams.engine.store import LocalState
-from streams.engine.tails import Tails, read_tails
+from streams.engine.tails import Tails
 from streams.engine.term import Interrupted, Term
 from streams.engine.work_file import WorkFile
 from streams.engine.writer import Writer
@@ -63,6 +65,7 @@ class Engine:
         )
         self._term = Term({})
         self._term.ended.set()
+        self.waits_for = ""  # what an operator must decide before anything goes on
         # First come first served, one per partition number: the source topics share its state and its outputs.
         self._lanes: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._turns: set[asyncio.Task[None]] = set()
@@ -72,17 +75,13 @@ class Engine:
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Begin a term, once the state is restored: read the outputs' tails, then let the job begin."""
         begun_at = time.monotonic()
-        sources = await self._logs.ends((topic, number) for topic in self._settings.sources for number in partitions)
+        self._writer.begin()
+        found = await self._whole(partitions)
         for partition in partitions:
-            self._check_positions(partition, sources)
-        topics = (*self._job.outputs, self._job.quarantine)
-        tails, ends = await read_tails(self._logs, topics, partitions, self._settings)
-        self._sender.expect(ends | self._changelog_ends(partitions))
-        for partition in partitions:
-            await self._note_ahead(partition, tails[partition])
+            await self._note_ahead(partition, found.tails[partition])
         await self._attempts.assigned(partitions)
-        self._term = Term(tails)
-        await self._do_again(self._term, sources)
+        self._term = Term(found.tails)
+        await self._do_again(self._term, {source: span.end for source, span in found.spans.items()})
         seconds = round(time.monotonic() - begun_at, 3)
         events.TAILS_READ(stage=self._settings.stage, partitions=len(partitions), seconds=seconds)
         if begin := hook(self._job, "assigned"):
@@ -153,6 +152,29 @@ class Engine:
         else:
             self._attempts.blame_stuck(self.written_at)
 
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that the job writes to."""
+        return (*self._job.outputs, self._job.quarantine)
+
+    def position(self, source: LogPartition) -> int | None:
+        """Return the next offset of a source partition, None if the state says none."""
+        return bookmarks.known_position(self._state, source[1], source[0])
+
+    def mark(self, source: LogPartition) -> Mark | None:
+        """Return the mark of the last record that was read of a source partition, if there is one."""
+        marks = bookmarks.marks(self._state, source[1], source[0])
+        return marks[-1] if marks else None
+
+    async def verify(self, marks: Mapping[LogPartition, Mark]) -> None:
+        """Raise `Fatal` if another record stands where one was read: the log has lost its end and grown again."""
+        for topic, partition in sorted(await losses.unlike(marks, self._logs)):
+            raise Fatal(
+                f"{topic}/{partition}: another record than the one that was read stands at "
+                f"{marks[topic, partition].offset}: the topic lost its last records and has grown since. The next "
+                "start says how to go on."
+            )
+
     def moved_at(self, source: LogPartition) -> float:
         """Return when the position of this source partition last moved, as `time.monotonic` counts."""
         return self._writer.moved_at.get(source, 0.0)
@@ -184,14 +206,46 @@ class Engine:
 
     # --- what an assignment must find ------------------------------------------------------------------------------
 
-    def _check_positions(self, partition: int, ends: dict[LogPartition, int]) -> None:
-        for topic, position in bookmarks.positions(self._state, partition):
-            if position > (end := ends.get((topic, partition), position)):
-                raise Fatal(
-                    f"{topic}/{partition}: the state has read up to {position}, but the topic ends at {end}: it was "
-                    "deleted and made again, or it lost records. Operator action: start a new generation (another "
-                    "prefix); the old positions would skip the new topic's records in silence."
-                )
+    async def _whole(self, partitions: frozenset[int]) -> Examination:
+        """Return what the logs say once it agrees with the state, or an operator has said to go on."""
+        said_at = float("-inf")
+        while True:
+            found = await examine(self._state, partitions, self.topics, logs=self._logs, settings=self._settings)
+            self._sender.expect(found.ends | self._changelog_ends(partitions))
+            if not found.losses:
+                self.waits_for = ""
+                return found
+            if await self._accept(found):
+                continue
+            first = found.losses[0]
+            more = f" And {len(found.losses) - 1} more." if len(found.losses) > 1 else ""
+            self.waits_for = first.sentence + more
+            if time.monotonic() - said_at > self._settings.decision_say_s:
+                said_at = time.monotonic()
+                events.LOST(stage=self._settings.stage, topic=first.topic, sentence=self.waits_for)
+            await asyncio.sleep(self._settings.decision_poll_s)
+
+    async def _accept(self, found: Examination) -> bool:
+        """Do what operators decided about these losses; return whether they decided anything."""
+        accepted = await self._acceptances({loss.partition for loss in found.losses})
+        chosen = [(loss, accepted[loss.identity]) for loss in found.losses if loss.identity in accepted]
+        for loss, start in chosen:
+            changes = decisions.changes(loss, start, self._state, found.ends, self.topics)
+            await self._writer.write(loss.partition, {}, changes)
+            facts: dict[str, Any] = {"topic": loss.topic, "partition": loss.partition, "position": loss.position}
+            events.ACCEPTED(stage=self._settings.stage, start=start, **facts)
+        return bool(chosen)
+
+    async def _acceptances(self, partitions: Iterable[int]) -> dict[str, int]:
+        topic = self._settings.decisions
+        if not topic:
+            return {}
+        spans = await self._logs.spans([(topic, number) for number in partitions])
+        accepted: dict[str, int] = {}
+        async for _, records in self._logs.records(spans):
+            said = (decisions.acceptance(record) for record in records)
+            accepted |= {each.loss: each.start for each in said if each}
+        return accepted
 
     async def _do_again(self, term: Term, ends: Mapping[LogPartition, int]) -> None:
         """Finish what a predecessor had begun, before anything else.

@@ -15,6 +15,8 @@ STATE_REBUILT = Event(
     labels=("stage", "reason"),
     fields=("partition",),
 )
+LOST = Event("records_lost", "critical", fields=("stage", "topic", "sentence"))
+ACCEPTED = Event("loss_accepted", "warning", fields=("stage", "topic", "partition", "position", "start"))
 TAILS_READ = Event("output_tails_read", "info", fields=("stage", "partitions", "seconds"))
 BATCH_DONE = Event(
     "batch_done",

@@ -31,6 +31,7 @@ class Signs:
     silent_s: Callable[[], float] = lambda: 0.0  # the group has not heard from us
     silent_max_s: float = 10.0
     late_after_s: float = 60.0
+    decision: str = ""  # what an operator must decide
 
 
 def health_of(
@@ -51,6 +52,8 @@ def health_of(
 
 
 def _waiting_for(positions: Positions, facts: Mapping[Partition, Facts], signs: Signs, now: float) -> str:
+    if signs.decision:
+        return f"a decision. {signs.decision}"
     if positions.held:
         return "the group, or the restore of the state"
     if (silent_s := signs.silent_s()) > signs.silent_max_s:
@@ -67,6 +70,8 @@ def _stuck_s(
     positions: Positions, restoration: Restoration, facts: Mapping[Partition, Facts], signs: Signs, now: float
 ) -> float:
     """Return for how long something that should move has not moved."""
+    if signs.decision:
+        return 0.0  # to end and start again would change nothing
     if positions.held:
         return now - max(positions.held_since, restoration.moved_at)
     waits = (min(fact.oldest_unfinished_s, now - signs.written_at(number)) for (_, number), fact in facts.items())

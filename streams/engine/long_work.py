@@ -57,7 +57,7 @@ class LongWork:
                     await self._write(partition, record, held, numbering)
                     held = step
                 reading.pending = held.changes
-        moved = {**bookmarks.moved(record.topic, record.offset + 1), **attempt.changes}
+        moved = {**bookmarks.marked(record.topic, record), **attempt.changes}
         await self._write(partition, record, held._replace(changes={**held.changes, **moved}), numbering)
         self._writer.moved(record.topic, partition)
         tell_written(self._settings.stage, 1, Plan(poison=refusals), quarantine=self._job.quarantine)

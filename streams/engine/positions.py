@@ -53,14 +53,15 @@ class Positions:
             self.held_since = self._clock()
         self.held, self._seeked = True, False
 
-    def seeked(self, offsets: Mapping[Partition, int]) -> None:
-        """Start over at `offsets`: everything fetched before is stale."""
+    def seeked(self, offsets: Mapping[Partition, int], *, done: Mapping[Partition, int] | None = None) -> None:
+        """Start over at `offsets`: everything fetched before is stale. What is below `done` may be committed."""
         self.epoch += 1
         self._seeked = True
         self._fetched = dict(offsets)
         self._expected = dict(offsets)
         self._committed = dict(offsets)
         self.forget_finished()
+        self._finished.update(done or {})
         self._unfinished.clear()
         self._unfinished_bytes = 0
         self._abandoned.clear()

@@ -38,6 +38,9 @@ class Sender(Protocol):
     def expect(self, ends: Mapping[tuple[str, int], int]) -> None:
         """Take in where the logs end: the next record of ours must be acknowledged at exactly that offset."""
 
+    def end(self, topic: str, partition: int) -> int:
+        """Return where a log ends that was written to."""
+
     async def send(self, partition: int, outputs: Mapping[str, Sequence[Output]], *, whole: bool = False) -> int:
         """Write to several topics at once; return the last offset of the last topic when all are acknowledged.
 
@@ -92,6 +95,10 @@ class Producer:
     def expect(self, ends: Mapping[tuple[str, int], int]) -> None:
         """Take in where the logs end: the next record of ours must be acknowledged at exactly that offset."""
         self._ends = dict(ends)
+
+    def end(self, topic: str, partition: int) -> int:
+        """Return where a log ends that was written to."""
+        return self._ends[topic, partition]
 
     def fits(self, outputs: Sequence[Output]) -> bool:
         """Return whether these make one record batch of ordinary size."""
@@ -156,6 +163,11 @@ class Producer:
 
     def _check(self, topic: str, partition: int, offset: int, count: int) -> None:
         expected = self._ends.get((topic, partition), offset)
+        if 0 <= offset < expected:
+            raise Fatal(
+                f"{topic}/{partition}: acknowledged at {offset}, expected {expected}: the topic lost its last records. "
+                "The next start compares it with the state and says how to go on."
+            )
         if offset != expected or offset < 0:
             raise Fatal(
                 f"{topic}/{partition}: acknowledged at {offset}, expected {expected}: somebody else writes here. "

@@ -27,6 +27,7 @@ class EngineSettings:
     sources: tuple[str, ...]
     partitions: int
     state_dir: Path
+    decisions: str = ""  # the topic where operators' decisions for this stage are; none if empty
     security: Security = field(default_factory=Security)
 
     # Written into every output when set: a replay under another generation is not taken for a repeat.
@@ -54,6 +55,8 @@ class EngineSettings:
     stop_timeout_s: float = 20.0
     stuck_timeout_s: float = 300.0
     late_after_s: float = 60.0
+    decision_poll_s: float = 5.0
+    decision_say_s: float = 60.0
 
     state_memory_bytes_max: int = 64 * 2**20  # all local copies of the process: blocks read, changes not yet in files
     state_open_files_max: int = 1024

@@ -59,7 +59,7 @@ class ShortWork:
             record_bytes_max=self._settings.record_bytes_max,
             refuse=quarantine.TOO_COSTLY if refused else None,
         )
-        plan.changes |= bookmarks.moved(topic, records[-1].offset + 1)
+        plan.changes |= bookmarks.marked(topic, records[-1])
         return plan
 
     def _tell(self, partition: int, records: Sequence[Record], plan: Plan) -> None:

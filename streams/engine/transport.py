@@ -3,20 +3,21 @@
 # ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn
 
 from faust.transport.drivers import aiokafka as driver
 
 from streams.engine import events
 from streams.engine.consumer import BatchConsumer
+from streams.engine.engine import Engine
 from streams.engine.fatal import Fatal
 from streams.engine.positions import Partition, Positions
 from streams.engine.settings import EngineSettings
 
 
 class BatchTransport(driver.Transport):  # type: ignore[misc]
-    """`interrupt` is called when partitions are about to go: it ends long work and returns once nothing is written.
+    """The `engine` is told when partitions are about to go: it ends long work and returns once nothing is written.
 
     `stopping` is called when the process is told to stop, `end` ends it.
     """
@@ -29,7 +30,7 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]
         app: Any,
         *,
         settings: EngineSettings,
-        interrupt: Callable[[], Awaitable[None]],
+        engine: Engine,
         stopping: Callable[[], None],
         end: Callable[[BaseException | str], NoReturn],
     ) -> None:
@@ -37,7 +38,8 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]
         self.positions = Positions(
             queued_batches_max=settings.queued_batches_max, unfinished_bytes_max=settings.unfinished_bytes_max
         )
-        self.interrupt = interrupt
+        self.engine = engine
+        self.interrupt = engine.revoked
         self.die = end
         self._stopping = stopping
         self.fetch_wait_s = settings.fetch_wait_s
@@ -51,7 +53,13 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]
         self._interrupting = asyncio.ensure_future(self.interrupt())
 
     def start(self, partition: Partition, committed: int | None, earliest: int, end: int) -> int:
-        """Return where to read on, or raise `Fatal` if the topic is not the one that was committed."""
+        """Return where to read on, or raise `Fatal` if the topic is not the one that was committed.
+
+        The state knows better than the group, whose offsets may be gone or moved.
+        """
+        known = self.engine.position(partition)
+        if known is not None:
+            committed = known
         if not committed:
             return earliest
         name = f"{partition[0]}/{partition[1]}"

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from streams.engine import bookmarks
 from streams.engine.job import Changes, Output
 from streams.engine.logs import LogPartition
 from streams.engine.producer import Sender
@@ -20,6 +21,7 @@ class Writer:
         self._changelog = changelog
         self._clock = clock
         self.written_at: dict[int, float] = {}
+        self._wrote: dict[int, dict[bytes, bytes | None]] = {}  # the outputs' ends that the state does not say yet
         self.moved_at: dict[LogPartition, float] = {}
 
     def one_batch(self, changes: Changes) -> bool:
@@ -32,7 +34,9 @@ class Writer:
         """Write all of it; atomic changes exist in the changelog together or not at all."""
         if outputs:
             await self._sender.send(partition, outputs)
+            self._note_ends(partition, outputs)
         if changes:
+            changes = {**changes, **self._wrote.pop(partition, {})}
             rows = self._rows(changes)
             reached = await self._sender.send(partition, {self._changelog: rows}, whole=atomic)
             self._state.put_many(partition, changes.items(), reached)
@@ -41,6 +45,15 @@ class Writer:
     def worked(self, partition: int) -> None:
         """Note that the work on this partition number moves: something is written, or long work says so itself."""
         self.written_at[partition] = self._clock()
+
+    def begin(self) -> None:
+        """Begin a term: what was noted in an earlier one may be another owner's by now."""
+        self._wrote.clear()
+
+    def _note_ends(self, partition: int, outputs: Mapping[str, Sequence[Output]]) -> None:
+        noted = self._wrote.setdefault(partition, {})
+        for topic, rows in outputs.items():
+            noted |= bookmarks.wrote(topic, self._sender.end(topic, partition) - 1, rows[-1].key, rows[-1].value)
 
     def moved(self, source_topic: str, partition: int) -> None:
         """Note that the position of this source has just moved."""

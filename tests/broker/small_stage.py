@@ -63,6 +63,14 @@ class Stage:
             tp = TopicPartition(self.prefix + topic, partition)
             return (await consumer.end_offsets([tp]))[tp]
 
+    async def says(self, words: str, name: str = "one") -> None:
+        """Wait until a worker's log has these words."""
+        for _ in range(200):
+            if words in self.log(name):
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"the log of {name} never said: {words}")
+
     def log(self, name: str = "one") -> str:
         return (self.folder / f"{name}.log").read_text()
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from streams.engine.batch import Batch, size
 from streams.engine.engine import Engine
 from streams.engine.job import Output
+from streams.engine.logs import Span
+from streams.engine.marks import mark
 from streams.engine.settings import EngineSettings
 
 STAGE = "test"
@@ -37,6 +39,8 @@ class MemoryKafka:
         self.expected: dict[tuple[str, int], int] = {}
         self.batch_bytes_max = batch_bytes_max
         self.gate: asyncio.Event | None = None
+        self.first: dict[tuple[str, int], int] = {}
+        self.group: dict[tuple[str, int], int] = {}
 
     def expect(self, ends):
         self.expected = dict(ends)
@@ -56,13 +60,31 @@ class MemoryKafka:
             self.expected[topic, partition] = len(log)
         return len(log) - 1
 
+    def end(self, topic, partition):
+        return len(self.logs[topic, partition])
+
+    async def spans(self, partitions):
+        return {partition: Span(self.first.get(partition, 0), len(self.logs[partition])) for partition in partitions}
+
+    async def committed(self, partitions):
+        return {partition: self.group[partition] for partition in partitions if partition in self.group}
+
+    async def at(self, places):
+        found = {}
+        for partition, offsets in places.items():
+            for offset in offsets:
+                if self.first.get(partition, 0) <= offset and offset in self.inputs[partition]:
+                    found[partition, offset] = mark(self.inputs[partition][offset])
+        return found
+
     async def ends(self, partitions):
         return {partition: len(self.logs[partition]) for partition in partitions}
 
     async def last(self, ends, count):
         for partition, end in ends.items():
-            for row in self.logs[partition][max(0, end - count) : end]:
-                yield partition, row.headers
+            for offset in range(max(0, end - count), end):
+                row = self.logs[partition][offset]
+                yield partition, Record(offset, row.value, row.key, *partition, headers=row.headers)
 
     async def records(self, ranges):
         for partition, (start, end) in ranges.items():

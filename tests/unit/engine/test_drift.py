@@ -62,6 +62,7 @@ RELIED_ON = (
     *(f"{STORE}.{name}" for name in ("_db_for_partition", "_try_open_db_for_partition", "persisted_offset")),
     *(f"{STORE}.{name}" for name in ("revoke_partitions", "assign_partitions", "partition_path")),
     "aiokafka.consumer.consumer:AIOKafkaConsumer.seek_to_committed",
+    *(f"aiokafka.client:AIOKafkaClient.{name}" for name in ("_get_conn", "ready")),
     *(f"aiokafka.protocol.metadata:MetadataRequest.{name}" for name in ("__init__", "build")),
     "aiokafka.client:AIOKafkaClient._metadata_update",
     f"{FETCHER}:Fetcher.fetched_records",

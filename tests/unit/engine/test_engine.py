@@ -2,7 +2,6 @@ import asyncio
 
 import pytest
 
-from streams.engine.fatal import Fatal
 from streams.engine.job import Output, Poison
 from tests.unit.engine.fakes import Crash, MemoryKafka, Process, Record
 from tests.unit.engine.jobs import Fold
@@ -30,7 +29,8 @@ async def test_outputs_are_acknowledged_before_the_changelog_and_the_changelog_b
         logs = process.kafka.logs
         reached.append((len(logs["a", 0]), len(logs[CHANGELOG, 0]), len(process.state.copies[0])))
 
-    assert reached == [(0, 0, 0), (2, 0, 0), (2, 2, 0), (2, 2, 2)]
+    # In the state: the count, the position, the mark of the record, the end of the output.
+    assert reached == [(0, 0, 0), (2, 0, 0), (2, 4, 0), (2, 4, 4)]
 
 
 async def test_a_batch_is_done_only_when_everything_is_written():
@@ -77,16 +77,6 @@ async def test_changes_that_fill_more_than_one_record_batch_are_written_in_halve
 
     assert process.kafka.values("a") == [b"4.0"] * 8
     assert process.state.copies[0][b"\0pos/in"] == b"8"
-
-
-async def test_a_state_that_read_beyond_the_end_of_its_source_stops_with_what_to_do():
-    process = await begun()
-    process.feed([Record(5, b"2")])
-    await process.idle()
-    process.kafka.logs["in", 0] = [Output("in", None, b"1")]
-
-    with pytest.raises(Fatal, match="Operator action: start a new generation"):
-        await process.engine.assigned(frozenset({0}))
 
 
 async def test_notes_are_told_when_the_record_is_safe_and_not_before():

@@ -110,6 +110,12 @@ def test_the_end_of_the_last_finished_batch_is_committed(positions):
     assert positions.to_commit(TP) == 15
 
 
+def test_what_the_state_has_done_already_is_committed_with_nothing_read(positions):
+    positions.seeked({TP: 10}, done={TP: 10})
+
+    assert positions.to_commit(TP) == 10
+
+
 def test_nothing_behind_an_abandoned_batch_is_committed(positions):
     given_up, later = positions.fetch(TP, [Record(10)]), positions.fetch(TP, [Record(11)])
     given_up.abandoned = True

@@ -7,10 +7,10 @@ from streams.engine.tails import Tails
 from tests.unit.engine.fakes import MemoryKafka, MemoryState
 
 
-def noted(*headers, partition=0, generation=b""):
-    tails = Tails()
-    for one in headers:
-        tails.note("a", partition, one, generation)
+def noted(*headers, partition=0, generation=b"", floors=None):
+    tails = Tails(floors=floors or {})
+    for offset, one in enumerate(headers):
+        tails.note("a", (partition, offset), one, generation)
     return tails
 
 
@@ -18,6 +18,12 @@ def test_the_largest_place_counts_although_a_late_write_stands_behind_it():
     tails = noted([("x-source", b"in/0/7/1")], [("x-source", b"in/0/3/0")])
 
     assert tails.of("in") == {"a": (7, 1)}
+
+
+def test_outputs_below_the_floor_say_nothing_of_a_source_that_lost_records_since():
+    tails = noted([("x-source", b"in/0/7/1")], [("x-source", b"in/0/3/0")], floors={("in", "a"): 1})
+
+    assert tails.of("in") == {"a": (3, 0)}
 
 
 def test_settled_records_do_not_say_how_far_their_source_was_read():
