@@ -16,7 +16,9 @@ FOLDERS = ("models", "ingress", "streams")
 README = (ROOT / "README.md").read_text()
 SETTINGS = sorted({name.upper() for kind in (IngressSettings, BundlesSettings) for name in kind.model_fields})
 COMMANDS = sorted(typer.main.get_command(app).commands)
-TOPICS = sorted(topic.name for topic in topics.catalogue() if not re.match(r"fhir\.state|quarantine", topic.name))
+TOPICS = sorted(
+    topic.name for topic in topics.catalogue() if not re.match(r"fhir\.state|quarantine|release", topic.name)
+)
 GLOSSARY = re.findall(r"^\| ([a-z]+) \| ", README.split("## Glossary")[1].split("##")[0], re.MULTILINE)
 
 

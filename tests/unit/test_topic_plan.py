@@ -55,3 +55,10 @@ def test_three_copies_need_two_that_have_the_record(wanted, replication, in_sync
     [webhooks, *_] = wanted(topic_replication=replication)
 
     assert webhooks.config.get("min.insync.replicas") == in_sync
+
+
+@pytest.mark.parametrize(("replication", "flushed"), [(1, ["m.webhooks"]), (2, []), (3, [])])
+def test_what_was_received_is_flushed_where_no_other_broker_has_it(wanted, replication, flushed):
+    topics = wanted(topic_replication=replication)
+
+    assert [topic.name for topic in topics if "flush.messages" in topic.config] == flushed
