@@ -65,7 +65,7 @@ class Stage:
 
     async def says(self, words: str, name: str = "one") -> None:
         """Wait until a worker's log has these words."""
-        for _ in range(200):
+        for _ in range(600):
             if words in self.log(name):
                 return
             await asyncio.sleep(0.1)
