@@ -1,5 +1,7 @@
 """The verdicts of the bundles stage on files: bundles, single resources, or resources line by line (NDJSON)."""
 
+import codecs
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from streams.bundles.split import Unreadable
 from streams.bundles.verdict import Checker
 
 SUFFIXES = (".json", ".ndjson")
+_POSITION = re.compile(r"\[[0-9]+\]")
 _BLOCK_BYTES = 2**20
 _ENTRY_BYTES_MAX = 64 * 2**20
 
@@ -32,6 +35,17 @@ class Problem(NamedTuple):
     text: str
     id: str = ""
     data: str = ""
+
+
+def grouped(problems: list[Problem]) -> list[tuple[Problem, int]]:
+    """Return the problems with how often each is there: alike but for the resource and for positions in lists."""
+    found: dict[tuple[str, ...], tuple[Problem, int]] = {}
+    for problem in problems:
+        expression = _POSITION.sub("[]", problem.expression)
+        key = (problem.file, problem.type, problem.verdict, problem.code, expression, problem.text)
+        first, count = found.get(key, (problem, 0))
+        found[key] = first, count + 1
+    return list(found.values())
 
 
 @dataclass
@@ -103,7 +117,7 @@ def _files(paths: list[Path]) -> Iterator[Path]:
 def _resources(path: Path) -> Iterator[bytes]:
     if path.suffix == ".ndjson":
         with path.open("rb") as lines:
-            yield from (line for line in lines if line.strip())
+            yield from (line.removeprefix(codecs.BOM_UTF8) for line in lines if line.strip())
         return
     with bundle_file(path) as bundle:
         try:
@@ -113,7 +127,7 @@ def _resources(path: Path) -> Iterator[bytes]:
         except Unreadable as error:
             if error.reason != "not_a_bundle":
                 raise
-            yield path.read_bytes()
+            yield path.read_bytes().removeprefix(codecs.BOM_UTF8)
             return
         for block in bundle.blocks(block_bytes=_BLOCK_BYTES, entry_bytes_max=_ENTRY_BYTES_MAX):
             yield from block.resources

@@ -42,5 +42,10 @@ def check(
         output.print_json({"files": report.files, "resources": counts, "problems": rows})
     else:
         output.print_rows(("type", "verdict", "resources"), counts, as_json=False)
-        output.print_rows(columns, problems, as_json=False)
+        # Data is shown for each resource; without it, a hundred problems alike are one line.
+        if with_data:
+            output.print_rows(columns, problems, as_json=False)
+        else:
+            rows = [{**first._asdict(), "times": times} for first, times in fhir_check.grouped(report.problems)]
+            output.print_rows((*columns, "times"), rows, as_json=False)
     raise typer.Exit(0 if report.is_fine else 1)

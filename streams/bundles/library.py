@@ -5,8 +5,8 @@ The library raises far more than `ValidationError` on bad input, so nothing here
 
 import importlib
 import importlib.metadata
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, get_args, get_origin
 
 from streams.bundles.resource_types import R4_ONLY_TYPES, R4_TYPES
 
@@ -26,6 +26,16 @@ class Library:
         """The class of each resource type that can be checked."""
         return self._classes
 
+    def data_type(self, resource_type: str, location: Iterable[int | str]) -> str:
+        """Return the name of FHIR's data type at a place in a resource; empty if there is none, or it depends."""
+        cls, name = self._classes.get(resource_type), ""
+        for part in location:
+            if isinstance(part, int) or part in {"root", resource_type}:
+                continue
+            field = _field(cls, part) if cls is not None else None
+            cls, name = _unwrapped(field.annotation) if field is not None else (None, "")
+        return name
+
     def failure(self, resource: Mapping[str, Any]) -> Exception | None:
         """Return why the library refuses `resource`, or None if it takes it. The exception carries patient data."""
         try:
@@ -38,6 +48,23 @@ class Library:
 def versions() -> dict[str, str]:
     """Return the versions that decide a verdict."""
     return {name: importlib.metadata.version(name) for name in ("fhir.resources", "fhir-core", "pydantic")}
+
+
+def _field(cls: Any, name: str) -> Any:  # noqa: ANN401 - pydantic's FieldInfo, or None
+    fields = cls.model_fields
+    return fields.get(name) or next((field for field in fields.values() if field.alias == name), None)
+
+
+def _unwrapped(annotation: Any) -> tuple[Any, str]:  # noqa: ANN401
+    """Return the class behind a field, if it is made of elements, and the name of its data type."""
+    if hasattr(annotation, "get_model_klass"):
+        cls = annotation.get_model_klass()
+        return cls, str(cls.__name__)
+    if get_origin(annotation) is Annotated:
+        name = type(annotation.__metadata__[0]).__name__
+        return None, name[:1].lower() + name[1:]
+    inner = [each for each in get_args(annotation) if each is not type(None)]
+    return _unwrapped(inner[0]) if inner else (None, getattr(annotation, "__name__", ""))
 
 
 def _prepare() -> None:

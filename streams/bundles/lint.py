@@ -10,8 +10,9 @@ from pydantic_core import PydanticCustomError
 from pydantic_core import core_schema as cs
 
 from streams.bundles.assembly import Checks, Element, Schema, assemble
+from streams.bundles.resource_types import R4_TYPES
 
-VERSION = "1"
+VERSION = "2"
 _TEXTUAL = ("Date", "DateTime", "Instant", "Time")
 _CUT_OFF = "+"  # the library's mark for a list of codes it did not list in full: enforcing it would warn of good codes
 
@@ -78,10 +79,23 @@ def _something(value: Any) -> Any:  # noqa: ANN401
 def _target(allowed: frozenset[str]) -> Callable[[Any], Any]:
     def check(value: dict[str, Any]) -> dict[str, Any]:
         reference = value.get("reference")
-        if reference and not reference.startswith(("#", "urn:")):
-            parts = reference.partition("/_history/")[0].rsplit("/", 2)
-            if len(parts) > 1 and parts[-2] not in allowed:
-                raise PydanticCustomError("reference_target", "a reference to a type that may not stand here")
+        found = _type_of(reference) if isinstance(reference, str) else ""
+        if found and found not in allowed:
+            raise PydanticCustomError("reference_target", "a reference to a type that may not stand here")
         return value
 
     return check
+
+
+def _type_of(reference: str) -> str:
+    """Return the type that a reference points at; empty if that cannot be seen.
+
+    `Type/id`, `Type?search`, or either behind the address of a server; any other address may be of anything.
+    https://hl7.org/fhir/R4/references.html#literal, https://hl7.org/fhir/R4/http.html#trules
+    """
+    if reference.startswith(("#", "urn:")):
+        return ""
+    path, _, search = reference.partition("?")
+    parts = path.partition("/_history/")[0].split("/")
+    found = parts[-1] if search else parts[-2] if len(parts) > 1 else ""
+    return found if found in R4_TYPES or "://" not in reference else ""

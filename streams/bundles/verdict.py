@@ -12,7 +12,7 @@ import orjson
 
 from streams.bundles import issues as wrong
 from streams.bundles.compiled import FastCheck
-from streams.bundles.issues import Issue
+from streams.bundles.issues import Issue, Severity
 from streams.bundles.library import Library
 from streams.bundles.limits import Limits, exceeded
 from streams.bundles.malformed import DUPLICATE_MEMBER, SENTENCES, has_duplicate_member, why_not_json
@@ -114,7 +114,7 @@ class Checker:
         if level == "off":
             return Verdict("unchecked", level)
         if not self._passes_fast(resource, raw) and (failure := self._failure(resource, raw)) is not None:
-            found = wrong.of_failure(resource_type, failure, severity="error", issues_max=self._limits.issues_max)
+            found = self._issues(resource_type, failure, "error")
             return Verdict("rejected", level, found)
         return self._linted(resource, level) if level == "lint" else _ACCEPTED[level]
 
@@ -143,15 +143,22 @@ class Checker:
         # The library does not know `_valueX` of an Extension, which is right in FHIR: looked at without it.
         return failure if self._library.failure(_without_value_extensions(resource)) is not None else None
 
+    def _issues(self, resource_type: str, failure: Exception, severity: Severity) -> tuple[Issue, ...]:
+        return wrong.of_failure(
+            resource_type,
+            failure,
+            severity=severity,
+            issues_max=self._limits.issues_max,
+            data_type=self._library.data_type,
+        )
+
     def _linted(self, resource: dict[str, Any], level: Level) -> Verdict:
         if self._lint is None:
             return _ACCEPTED[level]
         try:
             self._lint(resource)
         except Exception as error:  # noqa: BLE001 - a lint that fails is a warning, too
-            kind = resource["resourceType"]
-            found = wrong.of_failure(kind, error, severity="warning", issues_max=self._limits.issues_max)
-            return Verdict("flagged", level, found)
+            return Verdict("flagged", level, self._issues(resource["resourceType"], error, "warning"))
         return _ACCEPTED[level]
 
 

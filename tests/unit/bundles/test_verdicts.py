@@ -34,7 +34,7 @@ def test_a_valid_resource_is_accepted(checker):
     ("spoiled", "code", "expression"),
     [
         ({"status": None}, "required", "Observation.status"),
-        ({"bogus": 1}, "structure", "Observation"),
+        ({"bogus": 1}, "structure", "Observation.bogus"),
         ({"effectiveDateTime": "2020-02-30"}, "value", "Observation.effectiveDateTime"),
         ({"valueString": "x"}, "structure", "Observation"),
         ({"component": [{"code": {"coding": {"code": 1}}}]}, "structure", "Observation.component[0].code.coding"),
@@ -206,3 +206,52 @@ def test_a_wrong_quick_yes_is_counted_and_the_last_one(checker):
 
     assert [finding.finding for finding in examined.findings] == ["accepted", "rejected", "rejected"]
     assert (examined.mismatches, checker.fast) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "text"),
+    [
+        ({"bogus": 1}, "FHIR 4.0.1 does not have this element here."),
+        ({"Planted-4711": 1}, "This element holds one that FHIR 4.0.1 does not have here."),
+        ({"code": "x"}, "An object is expected, not a text. Expected: CodeableConcept."),
+        ({"subject": "Patient/1"}, "An object is expected, not a text. Expected: Reference."),
+        ({"category": {"text": "x"}}, "A list is expected. Expected: CodeableConcept."),
+        ({"effectiveDateTime": "2020-02-30"}, "The value is not one of this data type. Expected: dateTime."),
+        ({"component": [{"code": {"text": 7}}]}, "The value is not one of this data type. Expected: string."),
+    ],
+)
+def test_a_reject_names_what_is_unknown_and_says_what_is_expected(checker, spoiled, text):
+    found = verdict(checker, observation(1) | spoiled)
+
+    assert found.issues[0].text == text
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        *(
+            "Practitioner/1",
+            "Practitioner/1/_history/2",
+            "https://x.org/fhir/Practitioner/1",
+            "#contained",
+            "urn:uuid:1",
+        ),
+        *("Practitioner?identifier=http://hl7.org/fhir/sid/us-npi|1", "https://x.org/fhir/Organization?name=a/b"),
+        *("https://x.org/people/1", "https://x.org/fhir/Practitioner/1/_history/2"),
+    ],
+)
+def test_lint_lets_every_form_of_a_reference_pass(reference):
+    checker = judges().checker(Standards(level="lint"))
+
+    found = verdict(checker, observation(1, performer=[{"reference": reference}]))
+
+    assert found.header == "lint accepted"
+
+
+@pytest.mark.parametrize("reference", ["Device/1", "Device?name=x", "https://x.org/fhir/Device/1", "Nonsense/1"])
+def test_lint_flags_a_reference_to_a_type_that_may_not_stand_there(reference):
+    checker = judges().checker(Standards(level="lint"))
+
+    found = verdict(checker, observation(1, performer=[{"reference": reference}]))
+
+    assert [issue.kind for issue in found.issues] == ["reference_target"]
