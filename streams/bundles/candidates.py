@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import TypeVar
 
 from streams.bundles import evidence, facets
-from streams.bundles.content import DIGEST_BYTES
 from streams.bundles.evidence import Statement
 from streams.bundles.manifest import Entry, Manifest
 from streams.bundles.references import Resolver, name_of, split_links
@@ -30,7 +29,7 @@ class Candidates:
         resolver: Resolver,
     ) -> None:
         wanted = {row.type for row in unknown} - {_PATIENT}
-        self._known = [entry for entry in manifest if entry.type in wanted and len(entry.text) == DIGEST_BYTES]
+        self._known = [entry for entry in manifest if entry.type in wanted and entry.text]
         self._offered = [entry for entry in self._known if is_offered(entry)]
         self._is_offered = is_offered
         self._unknown = unknown

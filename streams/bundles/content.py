@@ -63,8 +63,11 @@ def raw_hash(raw: bytes) -> bytes:
 
 
 def words(resource: dict[str, Any] | None, raw: bytes) -> Words:
-    """Return what `resource`, read from `raw`, says. Uses `resource` up. Raise ValueError if `raw` cannot be read."""
-    if resource is None or dumps(resource) != raw:
+    """Return what a resource says; `resource`, if it is given, holds all of `raw`, and is used up.
+
+    Raise ValueError if `raw` cannot be read.
+    """
+    if resource is None:
         resource = _EXACT(raw)
         _spell(resource)
     resource.pop("id", None)
@@ -93,7 +96,7 @@ def words(resource: dict[str, Any] | None, raw: bytes) -> Words:
             if how == WHOLE:
                 found.append(number | crc32(written, begun) & SAID)
             elif how == BY_PART:
-                found += facets.of_parts(name, value, written)
+                found += facets.of_parts(name, written)
     parts.append(dumps(order))
     text = blake2b(b"\0".join(parts), digest_size=DIGEST_BYTES).digest()
     return Words(text, facets.packed(found), names, _PACK(references))

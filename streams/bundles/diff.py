@@ -257,7 +257,7 @@ class _Fold:
 
 def _learn(entry: Entry, row: Row) -> None:
     """Note what `entry` can be recognised by from now on."""
-    entry.text, entry.facets, entry.names, entry.links = row.text, row.facets, row.names, row.links
+    entry.learn(text=row.text, facets=row.facets, names=row.names, links=row.links)
 
 
 def _identity(entry: Entry) -> tuple[str, str]:

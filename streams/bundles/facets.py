@@ -8,6 +8,7 @@ types it is part of what it says.
 import re
 from array import array
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -17,6 +18,7 @@ import orjson
 DOCUMENTS = 0
 NAME_BYTES = 8
 _ITEMS_MAX = 16
+_REMEMBERED_BYTES_MAX = 2**10
 _NAMES_MAX = 16
 _ELEMENTS_MAX = 4096
 _CHOICE = re.compile(
@@ -123,8 +125,19 @@ def _utf8(name: str) -> bytes:
     return name.encode("utf-8", "replace")
 
 
-def of_parts(name: str, value: Any, written: bytes) -> list[int]:  # noqa: ANN401 - any JSON
-    """Return the facets of an element of which two documents may know different parts; `written` is `value` as JSON."""
+def of_parts(name: str, written: bytes) -> tuple[int, ...]:
+    """Return the facets of an element of which two documents may know different parts; `written` is its value."""
+    # The same codes stand in very many resources.
+    return _remembered(name, written) if len(written) <= _REMEMBERED_BYTES_MAX else tuple(_of_parts(name, written))
+
+
+@lru_cache(maxsize=2**12)
+def _remembered(name: str, written: bytes) -> tuple[int, ...]:
+    return tuple(_of_parts(name, written))
+
+
+def _of_parts(name: str, written: bytes) -> list[int]:
+    value = orjson.loads(written)
     number, begun, _ = place(name)
     kind = type(value)
     if kind is dict:

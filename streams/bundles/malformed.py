@@ -56,13 +56,12 @@ def _is_encodable(read: Any) -> bool:  # noqa: ANN401 - any JSON
     return True
 
 
-def has_duplicate_member(raw: bytes, read: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Whether an object in `raw` says a member twice; `read` is what was read from it, the last one of each.
+def has_duplicate_member(raw: bytes, written: bytes) -> bool:
+    """Whether an object in `raw` says a member twice; `written` is what was read from it, the last one of each.
 
     Both have a pair of quotation marks for each name and each text. What was left out is missing there.
     """
-    written = orjson.dumps(read)
-    return written != raw and _quotation_marks(written) != _quotation_marks(raw)
+    return _quotation_marks(written) != _quotation_marks(raw)
 
 
 def _quotation_marks(text: bytes) -> int:

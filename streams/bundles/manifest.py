@@ -8,6 +8,7 @@ in between leaves the manifest as it was.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from struct import Struct
 from urllib.parse import quote
 from zlib import crc32
 
@@ -16,6 +17,9 @@ import msgspec
 FORMAT = 1
 SHARD_ENTRIES = 1024  # about 300 bytes each, some with many ids: far below the 800 kB a state record may have
 IDS_MAX = 32
+_LENGTHS = Struct("<II")
+_LENGTHS_AT = 16
+_PARTS_AT = _LENGTHS_AT + _LENGTHS.size
 
 
 class Scope(msgspec.Struct, array_like=True):
@@ -39,8 +43,9 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     `ids[0]` is the id it has now, the others it had or was merged from. Version 0: never accepted. No scopes: gone, but
     kept, so that its version goes on should it come back. `rejected` is the hash of the newest bytes that were refused.
 
-    `text`, `facets`, `names` and `links` are what it can be recognised by (`content.Words`, `references.Linked`). In an
-    entry written by an older version they are missing, or no match for any: then its ids alone decide.
+    `known_by` holds `text`, `facets`, `names` and `links`, by which it can be recognised (`content.Words`,
+    `references.Linked`): one field, as a repeat reads all entries and asks for none of them. Shorter in an entry that
+    an older version wrote: then its ids alone decide.
     """
 
     type: str
@@ -48,7 +53,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     ids: tuple[str, ...]
     raw: bytes
     content: bytes = b""
-    text: bytes = b""
+    known_by: bytes = b""
     version: int = 0
     when_ms: int = 0
     scopes: tuple[int, ...] = ()
@@ -56,14 +61,42 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     missing_since_ms: int = 0
     missing_when_ms: int = 0
     rejected: bytes = b""
-    facets: bytes = b""
-    names: bytes = b""
-    links: bytes = b""
 
     @property
     def published(self) -> bool:
         """Whether `fhir.state` has this resource."""
         return bool(self.version and self.scopes)
+
+    @property
+    def text(self) -> bytes:
+        """The hash of all it says, but of what it refers to only the types; empty if that is not known."""
+        return self.known_by[:_LENGTHS_AT] if len(self.known_by) > _LENGTHS_AT else b""
+
+    @property
+    def facets(self) -> bytes:
+        """The hashes of each thing it says."""
+        return self._part(0)
+
+    @property
+    def names(self) -> bytes:
+        """The hashes of the identifiers that may name this very thing."""
+        return self._part(1)
+
+    @property
+    def links(self) -> bytes:
+        """What it refers to."""
+        return self._part(2)
+
+    def _part(self, number: int) -> bytes:
+        if len(self.known_by) <= _LENGTHS_AT:
+            return b""
+        facets, names = _LENGTHS.unpack_from(self.known_by, _LENGTHS_AT)
+        ends = (_PARTS_AT, _PARTS_AT + facets, _PARTS_AT + facets + names, len(self.known_by))
+        return self.known_by[ends[number] : ends[number + 1]]
+
+    def learn(self, *, text: bytes, facets: bytes, names: bytes, links: bytes) -> None:
+        """Note what it can be recognised by from now on."""
+        self.known_by = b"".join([text, _LENGTHS.pack(len(facets), len(names)), facets, names, links]) if text else b""
 
     def add_ids(self, ids: Iterable[str]) -> None:
         """Remember more ids, the newest first, not more than the limit."""

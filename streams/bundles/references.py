@@ -43,7 +43,6 @@ class Resolver:
         self._rows = rows
         self._aliases = {(row.type, known): row for row in rows.values() for known in row.aliases}
         self._found: dict[str, _Link] = {}
-        self._plain: dict[str, bytes] = {}  # those of them that lead somewhere
 
     @cached_property
     def _bare_rows(self) -> dict[str, Row]:
@@ -58,10 +57,12 @@ class Resolver:
     def linked(self, row: Row) -> Linked:
         """Return what `row` says now; what refers to a row without an identity yet is unsettled in it."""
         references: References = _UNPACK(row.references)
+        known, look_up = self._found.get, self._link
         try:
-            said = links = b"".join([self._plain[one] for one in references])
-        except (KeyError, TypeError):
-            # Something not looked up before, that leads nowhere, or is one of several alike.
+            found = [known(one) or look_up(one) for one in references]
+            said, links = b"".join([content for content, _ in found]), b"".join([link for _, link in found])
+        except TypeError:
+            # Not only texts: several that are alike.
             said, links = self._joined(references, _said), self._joined(references, _led)
         return Linked(blake2b(row.text + said, digest_size=DIGEST_BYTES).digest(), links)
 
@@ -99,7 +100,6 @@ class Resolver:
     def _resolved(self, written: str) -> _Link:
         if len(self._found) >= _CACHED_MAX:
             self._found.clear()
-            self._plain.clear()
         element, reference = ord(written[0]), written[1:]
         number = bytes([element])
         row = self._row(reference)
@@ -110,7 +110,6 @@ class Resolver:
         if known is not None:
             link = number + named(f"{known.type}/{known.identity}")
             found = _Link(link, link)
-            self._plain[written] = link
         else:
             kind = number + named(reference.partition("/")[0])
             found = _Link(kind, kind if element == _LOST else number + named(reference))

@@ -88,7 +88,7 @@ class Checker:
         self._fast = None
 
     def verdict(self, raw: bytes) -> tuple[Verdict, Any]:
-        """Return the verdict on `raw`, and the parsed resource unless it is rejected."""
+        """Return the verdict on `raw`; and the parsed resource, if it is not rejected and says all that `raw` does."""
         if (limit := exceeded(raw, self._limits)) is not None:
             return Verdict("rejected", "structure", (wrong.of_limit("Resource", limit),)), None
         try:
@@ -97,10 +97,11 @@ class Checker:
             return _malformed(why_not_json(raw)), None
         if not isinstance(resource, dict):
             return _unreadable("not_an_object", "A resource is an object."), None
-        if has_duplicate_member(raw, resource):
+        written = orjson.dumps(resource)
+        if written != raw and has_duplicate_member(raw, written):
             return _malformed(DUPLICATE_MEMBER), None
         verdict = self._judge(resource, raw)
-        return verdict, None if verdict.finding == "rejected" else resource
+        return verdict, None if verdict.finding == "rejected" or written != raw else resource
 
     def _judge(self, resource: dict[str, Any], raw: bytes) -> Verdict:
         resource_type = resource.get("resourceType")
