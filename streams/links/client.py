@@ -10,7 +10,6 @@ from typing import Any, Self
 import aiohttp
 from aiohttp import http_exceptions
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.connector import Connection
 from aiohttp.resolver import ThreadedResolver
 
 from streams.links import address, networks
@@ -23,7 +22,6 @@ from streams.links.memory import reuse_blocks
 READ_BYTES = 256 * KIB
 HEADER_BYTES_MAX = 8 * KIB  # of an answer, each
 HEADERS_MAX = 128
-ANNOUNCEMENTS_MAX = 16
 _ADDRESSES = 3  # of one name, tried one after another within the time to connect
 # Bytes are hashed and counted as they are on the wire, so nobody on the way shall change them.
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "metriport-streams"}
@@ -98,7 +96,6 @@ class Client:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             read_bufsize=READ_BYTES,
-            response_class=_Answer,
             max_line_size=HEADER_BYTES_MAX,
             max_field_size=HEADER_BYTES_MAX,
             max_headers=HEADERS_MAX,
@@ -135,31 +132,6 @@ def _translated() -> Iterator[None]:
     except (http_exceptions.HttpProcessingError, ValueError):
         # The client's reader and what it reads with; names and links that it cannot take were refused before.
         raise Failure("bad_answer") from None
-
-
-class _Answer(aiohttp.ClientResponse):
-    """An answer that a few others may announce (1xx, RFC 9110, section 15.2), and not an endless row of them.
-
-    To read thousands of them at once holds up every other fetch, long before any time is over.
-    """
-
-    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        """Read the head of the answer."""
-        protocol: Any = connection.protocol
-        read, left = protocol.read, 1 + ANNOUNCEMENTS_MAX
-
-        async def counted() -> Any:  # noqa: ANN401 - as it comes
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise http_exceptions.BadHttpMessage("too many 1xx answers")
-            return await read()
-
-        protocol.read = counted
-        try:
-            return await super().start(connection)
-        finally:
-            del protocol.read
 
 
 class AddressRefused(OSError):

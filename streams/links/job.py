@@ -5,7 +5,6 @@ owner goes on with what is listed.
 """
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
@@ -16,7 +15,6 @@ from msgspec import structs
 
 from models import headers, topics
 from streams.engine.job import Output, Poison, Record, State
-from streams.engine.quarantine import TOO_LARGE
 from streams.links import link as link_codec
 from streams.links import worklist
 from streams.links.blobs import Blobs
@@ -41,8 +39,6 @@ class Engine(Protocol):
     def is_too_costly(self, partition: int, name: bytes) -> bool: ...  # noqa: D102
 
 
-_OFFSET = re.compile(r"[0-9]{1,18}")
-
 Open = Callable[[AsyncExitStack], Awaitable[tuple[Fetcher, Blobs]]]
 
 
@@ -50,23 +46,13 @@ class LinksJob:
     """Lists links, and fetches what is listed while its partitions are ours."""
 
     def __init__(
-        self,
-        prefix: str,
-        limits: FetchLimits,
-        open_: Open,
-        *,
-        end: Callable[[BaseException], object],
-        listed_bytes_max: int,
+        self, prefix: str, limits: FetchLimits, open_: Open, *, end: Callable[[BaseException], object]
     ) -> None:
-        """`open_` opens the client and the store when partitions come, in the running loop; `end` ends the process.
-
-        `listed_bytes_max`: what the links of one delivery may take in the table, where each has all that is known.
-        """
+        """`open_` opens the client and the store when partitions come, in the running loop; `end` ends the process."""
         self._prefix = prefix
         self._limits = limits
         self._open = open_
         self._parts = Parts(end)
-        self._listed_bytes_max = listed_bytes_max
         self._records = Outputs(prefix)
         self._engine: Engine | None = None
         self._term: _Term | None = None
@@ -94,13 +80,8 @@ class LinksJob:
 
     def apply(self, links: list[Link], state: State) -> tuple[Output, ...]:
         """List the links."""
-        left = self._listed_bytes_max
         for link in links:
-            entry = link_codec.encode(link)
-            left -= len(entry)
-            if left < 0:
-                raise Poison(TOO_LARGE)
-            state.put(state_key(link), entry)
+            state.put(state_key(link), link_codec.encode(link))
         return ()
 
     # --- what it does beside that ----------------------------------------------------------------------------------
@@ -201,5 +182,5 @@ def _source(record: Record) -> Source:
     """Return what Kafka says of a record; its order is its place in `webhooks`, the same for all types of a patient."""
     ce_id = headers.value(record.headers, headers.CE_ID) or f"{record.topic}/{record.partition}/{record.offset}"
     place = (headers.value(record.headers, headers.SOURCE) or "").split("/")
-    order = int(place[-2]) if len(place) > 1 and _OFFSET.fullmatch(place[-2]) else record.offset
+    order = int(place[-2]) if len(place) > 1 and place[-2].isdecimal() else record.offset
     return Source(f"{record.topic}/{record.partition}/{record.offset}", ce_id, order, record.timestamp)

@@ -38,13 +38,7 @@ def worker(settings: WorkerSettings) -> Worker:
         blobs = Blobs(open_store(settings.blob_store_url), staging=f"staging/{settings.topic_prefix}links")
         return Fetcher(client, blobs, limits), blobs
 
-    job = LinksJob(
-        settings.topic_prefix,
-        limits,
-        open_,
-        end=partial(die, stage="links"),
-        listed_bytes_max=settings.record_bytes_max,
-    )
+    job = LinksJob(settings.topic_prefix, limits, open_, end=partial(die, stage="links"))
     # One delivery may list thousands of links, and its changes are one record batch.
     return create(
         job, engine_settings("links", (*topics_with_links(), topics.UNRECOGNISED), settings, batch_records_max=50)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -14,7 +13,6 @@ from streams.links.deadline import deadline
 from streams.links.link import Link, Settled, moment
 
 GZIP = "application/gzip"
-URLS_MAX = 4  # to one content; Metriport sends two
 FAR_OFF = timedelta(days=366)  # what a sender's clock says of its own deliveries, or nothing
 _OF_ANOTHER_PATIENT = re.compile(r"/[1-9][0-9]*$")  # a `ce_id` ends in the patient's place in the delivery
 FORMATS = {"application/json": "json", GZIP: "json", "application/pdf": "pdf", "text/html": "html"}
@@ -131,7 +129,7 @@ def _carried(rule: messages.Links | None, delivery: Any) -> Iterator[_Found]:  #
 
 def _readable(found: _Found) -> _Found:
     """Leave out what cannot be read as a link: it needs no fetching, and no place in the table."""
-    urls = tuple(islice((url for url in found.urls if address.parse(url)), URLS_MAX))
+    urls = tuple(url for url in found.urls if address.parse(url))
     return found._replace(urls=urls, settled=found.settled if urls or not found.urls else Settled("failed", "bad_link"))
 
 

@@ -40,14 +40,14 @@ class Drill:
 class Ingress:
     """One ingress at a time, always on the same port and spool."""
 
-    def __init__(self, servers: str, folder: Path) -> None:
+    def __init__(self, servers: str, folder: Path, *, partitions: int = PARTITIONS) -> None:
         self.log = folder / "ingress.log"
         self._port = ports.free(1)[0]
         self.url = f"http://127.0.0.1:{self._port}"
         self.environment = {
             "KAFKA_BOOTSTRAP_SERVERS": servers,
             "METRIPORT_WEBHOOK_KEYS": KEY,
-            "TOPIC_PARTITIONS": str(PARTITIONS),
+            "TOPIC_PARTITIONS": str(partitions),
             "TOPIC_REPLICATION": "1",
             "FHIR_STATE_TYPES": "Patient",  # nobody reads them here
             "INGRESS_HOST": "127.0.0.1",

@@ -62,6 +62,15 @@ class Workers:
                 self.done[f"ended by itself with exit code {process.returncode}"] += 1
                 await self.start(name)
 
+    def codes(self) -> list[int]:
+        """Return the exit codes of those that ended by themselves."""
+        return [process.returncode for process in self._running.values() if process.returncode is not None]
+
+    def memory_mb(self) -> list[int]:
+        """Return the most memory that each one that runs has had."""
+        statuses = [Path(f"/proc/{process.pid}/status").read_text() for process in self._running.values()]
+        return [int(line.split()[1]) // 1024 for text in statuses for line in text.splitlines() if "VmHWM" in line]
+
     async def close(self) -> None:
         """End all of them for good."""
         for name in list(self._running):

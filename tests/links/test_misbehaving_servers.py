@@ -260,6 +260,7 @@ async def test_no_failure_quotes_the_link(server, fetch, link, caplog):
 @pytest.mark.parametrize(
     "answer",
     [
+        pytest.param(preamble(b"100 Continue\r\n\r\nHTTP/1.1 "), id="1xx"),
         pytest.param(preamble(b"100 Continue\r\n\r\nHTTP/1.1 ", every_s=0.05), id="1xx-dripping"),
         pytest.param(preamble(b"103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 ", every_s=0.05), id="103-dripping"),
         pytest.param(preamble(b"200 OK", every_s=0.05), id="status-dripping"),
@@ -274,24 +275,6 @@ async def test_an_answer_that_never_begins_ends_within_its_limit(server, fetch, 
     assert (ended.outcome, ended.reason) == ("failed", "too_slow")
     assert len(server.asked) == 2
     assert time.monotonic() - begun < 10
-
-
-@pytest.mark.parametrize("count", [1, 3_000])
-async def test_a_row_of_1xx_answers_is_cut_after_a_few_however_fast_they_come(server, fetch, link, count):
-    url = server.on("/a", preamble(b"100 Continue\r\n\r\nHTTP/1.1 " * count))
-
-    ended = await fetch(link(url))
-
-    assert (ended.outcome, ended.reason) == ("failed", "bad_answer")
-    assert len(server.asked) == 2
-
-
-async def test_a_few_1xx_answers_announce_an_answer(server, fetch, link, stored):
-    announced = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 5
-
-    ended = await fetch(link(server.on("/a", raw(announced + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"))))
-
-    assert stored() == {ended.facts.blob: b"{}"}
 
 
 async def test_the_body_of_an_error_that_never_ends_says_no_more_than_its_status(server, fetch, link):

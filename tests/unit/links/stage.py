@@ -35,7 +35,7 @@ class Stage:
         self.fetched = []
         self.partitions = partitions
         self._fetch = fetch or (lambda _link: STORED)
-        job = LinksJob(PREFIX, limits, self._open, end=self.died.append, listed_bytes_max=record_bytes_max)
+        job = LinksJob(PREFIX, limits, self._open, end=self.died.append)
         sources = (DOCUMENTS, PREFIX + "medical.bulk-patient-create", PREFIX + "patient.admit")
         self.process = Process(
             job,

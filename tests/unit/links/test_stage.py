@@ -216,32 +216,3 @@ async def met_by_the_watchdog(kafka, path, bad, records=None):
         work_file.close()
         left = path.read_bytes()
     path.write_bytes(left)  # as it was when the process ended
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        (),
-        (("x-source", b"a/0/%s/0" % (b"9" * 5_000)),),
-        (("x-source", "a/0/٣/0".encode()), ("ce_id", b"\xff")),
-        (("x-source", b"/"), ("ce_id", b"")),
-        (("x-source", b"\xff/\xff/\xff/\xff"), ("ce_id", b"x" * 2_000)),
-    ],
-)
-async def test_no_header_of_a_delivery_keeps_its_links_from_their_records(headers):
-    async with running() as stage:
-        stage.process.feed([documents(GOOD)._replace(headers=headers), documents(GOOD, offset=1, message="m-2")])
-        await stage.settled()
-
-        assert stage.fatal() == []
-        assert [value["outcome"] for value in stage.found("documents")] == ["stored", "stored"]
-
-
-async def test_a_delivery_whose_links_would_fill_the_memory_is_set_aside_as_soon_as_that_is_clear():
-    async with running() as stage:
-        stage.process.feed([documents(*[GOOD] * 50_000), documents(GOOD, offset=1, message="m-2")])
-        await stage.settled()
-
-        assert stage.fatal() == []
-        assert stage.reasons() == ["too_large"]
-        assert outcomes(stage) == {"d-0": ("stored", None)}

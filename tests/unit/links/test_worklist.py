@@ -213,16 +213,6 @@ def test_of_two_links_to_a_bundle_the_one_that_can_be_read_is_enough():
     assert (len(link.urls), link.settled) == (1, None)
 
 
-def test_of_many_links_to_one_bundle_a_few_are_enough():
-    delivery = samples.load("medical.consolidated-data")
-    content = delivery["patients"][0]["bundle"]["entry"][0]["resource"]["content"]
-    content += [content[0]] * 10_000
-
-    (link,) = listed(delivery)
-
-    assert len(link.urls) == worklist.URLS_MAX
-
-
 def test_numbers_beyond_64_bits_pass_through_the_table():
     delivery = samples.load("patient.admit")
     delivery["meta"]["data"] = {"large": 2**70, "small": -(2**70), "float": 1e300}
