@@ -14,7 +14,7 @@ from streams.bundles.survey import Row
 _T = TypeVar("_T", Row, Entry)
 
 _PATIENT = "Patient"  # it is the id that says whose bundle it is
-_DOUBTFUL = 64  # so many of one code at one moment: nobody can tell them apart
+_DOUBTFUL = 16  # so many of one code at one moment: nobody can tell them apart, and looking at all costs time
 
 
 class Candidates:

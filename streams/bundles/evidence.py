@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from streams.bundles import facets, references
 from streams.bundles.facets import NAME_BYTES
-from streams.bundles.keys import FIRM, KEYS, NAMED
+from streams.bundles.keys import FIRM, KEYS, NAMED, TYPES, Key
 from streams.bundles.manifest import Entry
 from streams.bundles.survey import Row
 
@@ -24,18 +24,17 @@ def _numbers(*groups: tuple[str, ...]) -> frozenset[int]:
     return frozenset(facets.element(each) for names in groups for name in names for each in (name, f"{name}.text"))
 
 
+_NO_KEY = Key((), (), (), "")
 _BY_TYPE = {
     name: _Numbers(
-        _numbers(key.what), _numbers(key.when), _numbers(key.alike), _numbers(key.what, key.when, FIRM), key.undated
+        _numbers(key.what),
+        _numbers(key.when),
+        _numbers(key.alike),
+        _numbers(NAMED.get(name, (*key.what, *key.when, *FIRM))),
+        key.undated,
     )
-    for name, key in KEYS.items()
+    for name, key in ({each: KEYS.get(each, _NO_KEY) for each in TYPES}).items()
 }
-_BY_TYPE.update(
-    {
-        name: _Numbers(frozenset(), frozenset(), frozenset(), _numbers(firm), undated=False)
-        for name, firm in NAMED.items()
-    }
-)
 
 
 class Statement(NamedTuple):

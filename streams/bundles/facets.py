@@ -30,7 +30,7 @@ _PASSING = frozenset(
     [
         *("id", "resourceType", "meta", "implicitRules", "language", "text", "identifier", "status", "statusReason"),
         *("statusDate", "clinicalStatus", "verificationStatus", "lifecycleStatus", "achievementStatus", "docStatus"),
-        *("issued", "active"),
+        *("issued", "active", "telecom"),
     ]
 )
 # An identifier of these types names something else, unless the resource is of a type named here.
@@ -57,7 +57,7 @@ _NOTHING = frozenset(
 _NOTHING_SYSTEM = re.compile("nullflavor|data-absent-reason|v3-unknown", re.IGNORECASE)
 
 # Elements that some type's sameness rests on have a number of their own, the others share those behind. The numbers are
-# kept in the state.
+# kept in the state: what is new goes to the end.
 _OF_THEIR_OWN = (
     *("accessionIdentifier", "activity", "authoredOn", "batch", "beneficiary", "birthDate", "bodySite", "category"),
     *("class", "code", "collection", "component", "condition", "content", "context", "date", "description", "dosage"),
@@ -66,11 +66,12 @@ _OF_THEIR_OWN = (
     *("performed", "performer", "period", "policyHolder", "protocolApplied", "quantity", "reaction", "receivedTime"),
     *("recordedDate", "relationship", "requester", "result", "section", "serialNumber", "serviceProvider", "sex"),
     *("site", "specimen", "stage", "start", "subject", "subscriberId", "target", "title", "type", "udiCarrier"),
-    *("vaccineCode", "value", "whenHandedOver", "whenPrepared", "dosageInstruction"),
+    *("vaccineCode", "value", "whenHandedOver", "whenPrepared", "dosageInstruction", "address"),
 )
 _FIXED = {
-    f"{name}.{part}": number
-    for number, (name, part) in enumerate(((name, part) for part in ("", "text") for name in _OF_THEIR_OWN), start=1)
+    f"{name}.{part}": 2 * place + number
+    for place, name in enumerate(_OF_THEIR_OWN)
+    for number, part in enumerate(("", "text"), start=1)
 }
 _SHARED_FROM = len(_FIXED) + 1
 _NUMBERS = 2**8
@@ -89,7 +90,7 @@ SAID = 0xFFFFFF
 _BY_PART = frozenset(
     [
         *("code", "vaccineCode", "medication", "description", "relationship", "type", "category", "payor", "title"),
-        *("note", "reasonCode", "extension", "address", "telecom"),
+        *("note", "reasonCode", "extension", "address"),
     ]
 )
 _places: dict[str, Place] = {}

@@ -12,7 +12,10 @@ from typing import NamedTuple
 
 
 class Key(NamedTuple):
-    """What a type's sameness rests on, by top-level elements; a choice counts as one. Where that is from."""
+    """What a type's sameness rests on, by top-level elements; a choice counts as one. Where that is from.
+
+    `when` is the moment; for what has none, the place.
+    """
 
     what: tuple[str, ...]
     when: tuple[str, ...]
@@ -63,6 +66,8 @@ KEYS = {
         ("lotNumber", "protocolApplied", "site", "doseQuantity", "encounter", "performer"),
         "US Core: vaccineCode, occurrence; Metriport: code, date",
     ),
+    # A telephone number is how to reach them, not who they are.
+    "Location": Key(("name",), ("address",), ("type", "partOf"), "Metriport: name, address"),
     "MedicationAdministration": Key(
         ("medication",), ("effective",), (*_DRUG, "context"), "Metriport: drug, date, dosage"
     ),
@@ -82,6 +87,8 @@ KEYS = {
         ("value", "component", "bodySite", "method", "specimen", "encounter", "performer", "hasMember"),
         "US Core: category, code, effective, value; Metriport: code, date, value",
     ),
+    "Organization": Key(("name",), ("address",), ("type", "partOf"), "Metriport: name, address"),
+    "Practitioner": Key(("name",), ("address",), ("birthDate", "gender"), "Metriport: NPI, or name and address"),
     "Procedure": Key(
         ("code",),
         ("performed",),
@@ -98,7 +105,7 @@ KEYS = {
 }
 # What an identifier that names one thing may not contradict, for the types above beside `what` and `when`.
 FIRM = ("bodySite", "site", "lotNumber", "protocolApplied", "subject", "patient", "beneficiary")
-# Types that have no such key: their identifiers may not contradict these.
+# Those of these types may have moved: here an identifier may not contradict only these.
 NAMED = {
     "Practitioner": ("name", "birthDate", "gender"),
     "Organization": ("name",),

@@ -415,6 +415,11 @@ def of_people():
     yield from pairs(
         "one name, another phone", "Practitioner", both(each("telecom", [{"value": "1"}], [{"value": "2"}]), **plain)
     )
+    yield from pairs(
+        "one name and address, another identifier",
+        "Practitioner",
+        both(each("identifier", identifier("1"), identifier("2")), address=[{"city": "Lowell"}]),
+    )
     yield from pairs("another name", "Organization", each("name", "North Clinic", "South Clinic"))
     yield from pairs(
         "one name, another address", "Organization", each("address", [{"city": "Lowell"}], [{"city": "Boston"}])
@@ -574,6 +579,10 @@ def of_identifiers():
     yield from pairs("a first phone", "Practitioner", [({"telecom": None}, {}), ({}, {"telecom": None})])
     yield from pairs("a new phone and address", "Practitioner", both(phones, address=[{"city": "Lowell"}]))
     yield from pairs("a new address", "Practitioner", each("address", [{"city": "Lowell"}], [{"city": "Boston"}]))
+    there = {"identifier": None, "address": [{"line": ["295 Varnum Avenue"], "city": "Lowell"}]}
+    yield from pairs("a new phone at the same address", "Practitioner", both(phones, **there))
+    yield from pairs("a new phone at the same address", "Organization", both(phones, **there))
+    yield from pairs("a new phone at the same address", "Location", both(phones, identifier=None))
     yield from pairs("a new phone", "Organization", both(phones, **own))
     yield from pairs("a new address", "Location", both(each("address", {"city": "Lowell"}, {"city": "Boston"}), **own))
 
