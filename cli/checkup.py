@@ -85,7 +85,7 @@ async def topics(settings: KafkaSettings) -> list[Finding]:
             found = await kafka.read(admin, [topic.name for topic in wanted])
     except Unreachable as problem:
         return [Finding(what="kafka", well=False, says=str(problem), unreachable=True)]
-    missing, differences = plan.missing(wanted, found), plan.differences(wanted, found)
+    missing, differences = plan.missing(wanted, found), plan.harmful(plan.differences(wanted, found))
     says = f"{len(found)} as they should be"
     if missing or differences:
         says = f"{len(missing)} missing, {len(differences)} differences: `metriport-streams topics apply` names them"

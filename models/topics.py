@@ -7,6 +7,8 @@ from typing import Literal
 from models import messages
 
 DAY_MS = 24 * 60 * 60 * 1000
+SEGMENT_BYTES = 2**30
+COMPACTED_SEGMENT_BYTES = 128 * 2**20
 FOR_EVER: Literal[-1] = -1
 
 # A record goes to quarantine as it came, and what is said about it comes on top.
@@ -83,15 +85,30 @@ class Topic:
         return "compact" if self.compacted else "delete"
 
     def config(self, *, record_bytes_max: int) -> dict[str, str]:
-        """Return the topic's configuration as Kafka names it; a record may have `record_bytes_max` bytes."""
+        """Return the topic's configuration as Kafka names it; a record may have `record_bytes_max` bytes.
+
+        All that a promise rests on is named: what is not has the broker's default, and that is anybody's.
+        https://kafka.apache.org/documentation/#topicconfigs
+        """
         settings = {
             "cleanup.policy": self.cleanup_policy,
             "retention.ms": str(self.retention_ms),
+            "retention.bytes": str(FOR_EVER),
             "max.message.bytes": str(record_bytes_max + self.room_bytes),
+            # A segment must hold the largest record. One that is written to is not compacted, and is restored whole.
+            "segment.bytes": str(COMPACTED_SEGMENT_BYTES if self.compacted else SEGMENT_BYTES),
+            # A replica that missed records must not lead: they were acknowledged.
+            "unclean.leader.election.enable": "false",
+            # The broker's clock: with a host's, which may be wrong by weeks, records would expire at once, or those of
+            # a clock that is ahead be refused. When something was received is in the records' headers.
+            "message.timestamp.type": "LogAppendTime",
         }
         if self.compacted:
             # Longer than the longest pause of a reader: it must not miss that something is gone.
             settings["delete.retention.ms"] = str(7 * DAY_MS)
+        if self.compacted or self.retention_ms >= 0:
+            # Whole segments are compacted or expire, and only those that are not written to any more.
+            settings["segment.ms"] = str(7 * DAY_MS)
         return settings
 
 

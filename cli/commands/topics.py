@@ -2,14 +2,14 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from cli import output
 from cli.connection import administration
 from cli.output import Json
-from cli.topics import kafka, losses, plan
+from cli.topics import advice, kafka, losses, plan
 from models.errors import Misconfigured
 from models.settings import KafkaSettings, WorkerSettings, load
 from models.topics import DAY_MS, Topic
@@ -17,19 +17,33 @@ from models.topics import DAY_MS, Topic
 app = typer.Typer(help="The topics of the catalogue.", no_args_is_help=True)
 
 
+class Applied(NamedTuple):
+    """What was done, and what is still not as it should be."""
+
+    created: list[str]
+    mended: list[str]
+    differences: list[plan.Difference]
+
+
 @app.command()
-def apply(*, as_json: Json = False) -> None:
+def apply(
+    *,
+    mend: Annotated[bool, typer.Option("--mend", help="Set what can be set without taking a record away.")] = False,
+    as_json: Json = False,
+) -> None:
     """Create what is missing and check what is there; exit code 1 if something differs. Safe to repeat."""
-    created, differences = asyncio.run(_apply(load(KafkaSettings)))
+    applied = asyncio.run(_apply(load(KafkaSettings), mend=mend))
     if as_json:
-        output.print_json({"created": created, "differences": [asdict(each) for each in differences]})
+        output.print_json(applied._asdict() | {"differences": [asdict(each) for each in applied.differences]})
     else:
-        for name in created:
+        for name in applied.created:
             output.print_line(f"created {name}")
-        for line in _lines(differences):
+        for name in applied.mended:
+            output.print_line(f"mended {name}")
+        for line in advice.lines(applied.differences):
             output.fail(line)
-        output.say(_summary(created, differences))
-    raise typer.Exit(1 if differences else 0)
+        output.say(_summary(applied))
+    raise typer.Exit(1 if plan.harmful(applied.differences) else 0)
 
 
 @app.command(name="list")
@@ -38,6 +52,7 @@ def list_topics(*, as_json: Json = False) -> None:
     settings = load(KafkaSettings)
     topics = plan.wanted(settings)
     found = asyncio.run(_read(settings, topics))
+    differs = plan.by_topic(plan.differences(topics, found))
     rows = [
         {
             "topic": topic.name,
@@ -45,10 +60,11 @@ def list_topics(*, as_json: Json = False) -> None:
             "value": topic.topic.value,
             "kept": _kept(topic.topic),
             "partitions": found[topic.name].partitions if topic.name in found else None,
+            "differs": ", ".join(sorted(differs[topic.name])),
         }
         for topic in topics
     ]
-    output.print_rows(("topic", "partitions", "kept", "key", "value"), rows, as_json=as_json)
+    output.print_rows(("topic", "partitions", "differs", "kept", "key", "value"), rows, as_json=as_json)
 
 
 @app.command()
@@ -112,18 +128,22 @@ def _accepted(rows: list[dict[str, object]], *, named: bool) -> str:
     return f"{len(rows)} losses. `metriport-streams topics accept TOPIC/PARTITION` goes on from what is there."
 
 
-async def _apply(settings: KafkaSettings) -> tuple[list[str], list[plan.Difference]]:
+async def _apply(settings: KafkaSettings, *, mend: bool) -> Applied:
     topics = plan.wanted(settings)
     names = [topic.name for topic in topics]
     async with administration(settings) as admin:
         before = await kafka.read(admin, names)
         # Nothing is created beside topics with other partition counts: the new ones would not fit them.
-        if any(each.what == "partitions" for each in plan.differences(topics, before)):
-            return [], plan.differences(topics, before)
+        if plan.too_few(topics, before):
+            return Applied([], [], plan.differences(topics, before))
         missing = plan.missing(topics, before)
         await kafka.create(admin, missing)
         await kafka.wait_until_visible(admin, names)
-        return [topic.name for topic in missing], plan.differences(topics, await kafka.read(admin, names))
+        there = await kafka.read(admin, names)
+        changes = plan.mended(there, plan.differences(topics, there)) if mend else {}
+        await kafka.change(admin, changes)
+        found = await kafka.read(admin, names) if changes else there
+        return Applied([topic.name for topic in missing], list(changes), plan.differences(topics, found))
 
 
 async def _read(settings: KafkaSettings, topics: tuple[plan.Wanted, ...]) -> dict[str, plan.Found]:
@@ -131,24 +151,13 @@ async def _read(settings: KafkaSettings, topics: tuple[plan.Wanted, ...]) -> dic
         return await kafka.read(admin, [topic.name for topic in topics])
 
 
-def _lines(differences: list[plan.Difference]) -> list[str]:
-    """Return one line for each kind of difference: a wrong setting shows in every topic at once."""
-    topics: dict[tuple[str, str, str], list[str]] = {}
-    for each in differences:
-        topics.setdefault((each.what, each.found, each.wanted), []).append(each.topic)
-    return [
-        f"{what} is {found or 'unset'}, should be {wanted}: {names[0]}"
-        + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-        for (what, found, wanted), names in topics.items()
-    ]
-
-
-def _summary(created: list[str], differences: list[plan.Difference]) -> str:
-    if any(each.what == "partitions" for each in differences):
-        return "Nothing was created: every topic must have the same number of partitions. Set TOPIC_PARTITIONS to it."
-    if differences:
-        return f"{len(differences)} differences. Change the topics (kafka-configs.sh) or the settings."
-    return f"{len(created)} topics created, all as they should be." if created else "All topics are as they should be."
+def _summary(applied: Applied) -> str:
+    if applied.differences:
+        can = sum(each.mendable for each in applied.differences)
+        return f"{len(applied.differences)} differences, of which `topics apply --mend` can set {can}."
+    if not applied.created and not applied.mended:
+        return "All topics are as they should be."
+    return f"{len(applied.created)} topics created, {len(applied.mended)} mended, all as they should be."
 
 
 def _kept(topic: Topic) -> str:

@@ -40,7 +40,7 @@ async def running(
             "KAFKA_BOOTSTRAP_SERVERS": node.bootstrap_servers,
             "INGRESS_PORT": str(port),
         }
-        await processes.run("topics", "apply", environment=environment, log=log)
+        await processes.run("topics", "apply", "--mend", environment=environment, log=log)
         url = f"http://127.0.0.1:{port}"
         say(f"Starting the ingress at {url} and the worker ...")
         await stack.enter_async_context(processes.child("worker", environment=environment, log=log))

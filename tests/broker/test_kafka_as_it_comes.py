@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import json
+import time
 import uuid
 
 import pytest
 import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.protocol.metadata import MetadataRequest
 
@@ -24,6 +26,8 @@ from streams.engine.settings import EngineSettings
 
 AS_IT_COMES = {"auto.create.topics.enable": "true", "num.partitions": "1"}
 SHORT_OF_ROOM = {"log.retention.bytes": "1048576", "log.retention.ms": "600000", "log.segment.bytes": "1048576"}
+IN_A_HURRY = {"log.retention.check.interval.ms": "300", "log.initial.task.delay.ms": "100"}
+DAYS_40_MS = 40 * 24 * 3600 * 1000
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -31,7 +35,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def plain(tmp_path_factory):
     """Return the bootstrap servers of a broker with the settings of its maker, and little room."""
     with pytest.MonkeyPatch.context() as patched:
-        given = lambda *args, **ports: properties(*args, **ports) | AS_IT_COMES | SHORT_OF_ROOM  # noqa: E731
+        given = lambda *args, **ports: properties(*args, **ports) | AS_IT_COMES | SHORT_OF_ROOM | IN_A_HURRY  # noqa: E731
         patched.setattr(cli.broker.kafka, "properties", given)
         async with broker.running(tmp_path_factory.mktemp("plain")) as running:
             yield running.bootstrap_servers
@@ -160,3 +164,84 @@ async def test_a_stage_whose_topics_are_missing_does_not_make_them(plain, there,
 
     await producer.stop()
     assert not [name for name in await there() if name.startswith(topic_prefix)]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def admin(plain):
+    client = AIOKafkaAdminClient(bootstrap_servers=plain)
+    await client.start()
+    yield client
+    await client.close()
+
+
+async def begins(servers, topic):
+    """Return the first offset that is still there."""
+    async with AIOKafkaConsumer(bootstrap_servers=servers) as consumer:
+        tp = TopicPartition(topic, 0)
+        return (await consumer.beginning_offsets([tp]))[tp]
+
+
+async def write(servers, topic, *, count, value, age_ms=0):
+    async with AIOKafkaProducer(bootstrap_servers=servers, enable_idempotence=True) as producer:
+        for _ in range(count):
+            await producer.send(
+                topic, value, partition=0, timestamp_ms=int(time.time() * 1000) - age_ms if age_ms else None
+            )
+
+
+async def until_expired(servers, admin, topic, *, configs, **records):
+    """Let Kafka look twice for what has expired: each time it takes the records of a topic beside ours."""
+    for turn in range(2):
+        beside = f"beside-{turn}-{topic}"
+        await admin.create_topics([NewTopic(beside, 1, 1, topic_configs=configs)])
+        await write(servers, beside, **records)
+        async with asyncio.timeout(60):
+            while not await begins(servers, beside):  # noqa: ASYNC110 - Kafka tells nobody
+                await asyncio.sleep(0.1)
+
+
+async def test_what_a_broker_keeps_by_default_takes_nothing_of_what_is_kept_for_ever(
+    plain, admin, command, topic_prefix
+):
+    await command("topics", "apply")
+    records = {"count": 40, "value": b"x" * 100_000}
+
+    await write(plain, f"{topic_prefix}webhooks", **records)
+    await until_expired(plain, admin, topic_prefix, configs={}, **records)
+
+    assert await begins(plain, f"{topic_prefix}webhooks") == 0
+
+
+async def test_a_clock_that_is_40_days_behind_does_not_let_a_record_expire_at_once(plain, admin, command, topic_prefix):
+    await command("topics", "apply")
+    records = {"count": 1, "value": b"{}", "age_ms": DAYS_40_MS}
+    by_the_host = {"retention.ms": str(DAYS_40_MS // 40 * 30), "message.timestamp.type": "CreateTime"}
+
+    await write(plain, f"{topic_prefix}patient.admit", **records)
+    await until_expired(plain, admin, topic_prefix, configs=by_the_host, **records)
+
+    assert await begins(plain, f"{topic_prefix}patient.admit") == 0
+
+
+async def test_a_clock_that_is_40_days_ahead_is_not_refused_and_keeps_nothing_longer(plain, command, topic_prefix):
+    await command("topics", "apply")
+
+    await write(plain, f"{topic_prefix}patient.admit", count=1, value=b"{}", age_ms=-DAYS_40_MS)
+
+    async with AIOKafkaConsumer(bootstrap_servers=plain, auto_offset_reset="earliest") as consumer:
+        consumer.assign([TopicPartition(f"{topic_prefix}patient.admit", 0)])
+        record = await consumer.getone()
+    assert abs(record.timestamp / 1000 - time.time()) < 3600
+
+
+async def test_the_table_of_a_stage_keeps_what_a_broker_would_not(plain, admin, command, topic_prefix):
+    await command("topics", "apply")
+    changelog = f"{topic_prefix}deliveries-state-changelog"
+    records = {"count": 40, "value": b"x" * 100_000}
+
+    async with AIOKafkaProducer(bootstrap_servers=plain) as producer:
+        for number in range(40):
+            await producer.send(changelog, records["value"], key=b"%d" % number, partition=0)
+    await until_expired(plain, admin, changelog, configs={}, **records)
+
+    assert await begins(plain, changelog) == 0

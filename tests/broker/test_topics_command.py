@@ -1,6 +1,8 @@
+import asyncio
 import json
 
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from cli.main import main
 from models.topics import catalogue
@@ -25,11 +27,12 @@ def command(kafka, topic_prefix, monkeypatch, tmp_path, capsys):
 
 
 def test_every_topic_of_the_catalogue_is_created_once(command, topic_prefix):
+    every = [f"{topic_prefix}{topic.name}" for topic in catalogue()]
     first = command("topics", "apply")
     second = command("topics", "apply")
 
-    assert first == (0, {"created": [f"{topic_prefix}{topic.name}" for topic in catalogue()], "differences": []})
-    assert second == (0, {"created": [], "differences": []})
+    assert first == (0, {"created": every, "mended": [], "differences": []})
+    assert second == (0, {"created": [], "mended": [], "differences": []})
 
 
 def test_the_list_shows_which_topics_are_not_there(command):
@@ -40,25 +43,42 @@ def test_the_list_shows_which_topics_are_not_there(command):
 
 
 @pytest.fixture
-async def three_partitions(topics):
-    """Name of a topic that somebody made with three partitions."""
-    [name] = await topics("webhooks", partitions=3)
+async def one_partition(topics):
+    """Name of a topic that somebody made with one partition."""
+    [name] = await topics("webhooks", partitions=1)
     return name
 
 
 @pytest.fixture
 async def short_and_small(topics):
-    """Name of a topic that somebody made with a short life, small records and compaction."""
-    configs = {"retention.ms": "1000", "max.message.bytes": "1000", "cleanup.policy": "compact"}
+    """Name of a topic that somebody made with a short life, small records and compaction, and a setting of his own."""
+    configs = {
+        "retention.ms": "1000",
+        "retention.bytes": "1000",
+        "max.message.bytes": "1000",
+        "cleanup.policy": "compact",
+        "unclean.leader.election.enable": "true",
+        "message.timestamp.type": "CreateTime",
+        "segment.bytes": "1048576",
+        "file.delete.delay.ms": "7000",
+    }
     [name] = await topics("webhooks", partitions=2, configs=configs)
     return name
 
 
-def test_a_topic_with_another_partition_count_keeps_all_others_from_being_created(command, three_partitions):
-    code, printed = command("topics", "apply")
+@pytest.fixture
+async def state_that_expires(topics):
+    """Name of a topic of newest states that somebody made without compaction."""
+    configs = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime", "retention.ms": "-1"}
+    [name] = await topics("patients", partitions=2, configs=configs)
+    return name
 
-    assert (code, printed["created"]) == (1, [])
-    assert {"topic": three_partitions, "what": "partitions", "found": "3", "wanted": "2"} in printed["differences"]
+
+def test_a_topic_with_too_few_partitions_keeps_all_others_from_being_created(command, one_partition):
+    code, printed = command("topics", "apply", "--mend")
+
+    assert (code, printed["created"], printed["mended"]) == (1, [], [])
+    assert (one_partition, "partitions", "1", "2", False) in {tuple(each.values()) for each in printed["differences"]}
 
 
 def test_a_topic_that_breaks_its_promises_is_named_with_each_of_them(command, short_and_small):
@@ -68,8 +88,33 @@ def test_a_topic_that_breaks_its_promises_is_named_with_each_of_them(command, sh
     assert {(each["topic"], each["what"]) for each in printed["differences"]} == {
         (short_and_small, "cleanup.policy"),
         (short_and_small, "retention.ms"),
+        (short_and_small, "retention.bytes"),
         (short_and_small, "max.message.bytes"),
+        (short_and_small, "unclean.leader.election.enable"),
+        (short_and_small, "message.timestamp.type"),
+        (short_and_small, "segment.bytes"),
+        (short_and_small, "flush.messages"),
     }
+    _, rows = command("topics", "list")
+    assert "retention.bytes 1000" in next(row["differs"] for row in rows if row["topic"] == short_and_small)
+
+
+async def test_what_takes_nothing_away_is_mended_and_what_somebody_set_besides_stays(command, admin, short_and_small):
+    code, printed = await asyncio.to_thread(command, "topics", "apply", "--mend")
+
+    assert (code, printed["mended"], printed["differences"]) == (0, [short_and_small], [])
+    [response] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, short_and_small)])
+    config = {entry[0]: entry[1] for entry in response.resources[0][4]}
+    assert config["file.delete.delay.ms"] == "7000"
+    assert (config["retention.bytes"], config["cleanup.policy"]) == ("-1", "delete")
+
+
+def test_what_would_take_records_away_is_left_to_a_person(command, state_that_expires):
+    code, printed = command("topics", "apply", "--mend")
+
+    assert printed["mended"] == [state_that_expires]
+    left = {(each["topic"], each["what"], each["mendable"]) for each in printed["differences"]}
+    assert (code, left) == (1, {(state_that_expires, "cleanup.policy", False)})
 
 
 @pytest.mark.usefixtures("command")

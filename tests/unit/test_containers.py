@@ -18,10 +18,13 @@ OURS = ("topics", "ingress", "worker")
 @pytest.mark.parametrize("name", OURS)
 def test_a_service_runs_a_command_of_ours(name):
     command = get_command(app)
-    for word in SERVICES[name]["command"]:
+    words = [word for word in SERVICES[name]["command"] if not word.startswith("-")]
+    for word in words:
         command = command.commands[word]
 
+    options = {option for parameter in command.params for option in parameter.opts}
     assert command.callback
+    assert set(SERVICES[name]["command"]) - set(words) <= options
 
 
 @pytest.mark.parametrize("name", OURS)
