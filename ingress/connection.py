@@ -22,17 +22,22 @@ REQUEST_TIMEOUT_MS = 4_000
 
 
 class Partitioner:
-    """Java's default, as aiokafka has it, remembering the patients seen last: the hash is Python, and slow."""
+    """Java's default over `partitions`, remembering the patients seen last: aiokafka's hash is Python, and slow.
 
-    def __init__(self) -> None:
+    Partitions that somebody added to the topic are not used: nobody reads them, and patients would change places.
+    """
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
         self._hash = lru_cache(PATIENTS_REMEMBERED)(murmur2)
 
     def __call__(self, key: bytes | None, all_partitions: list[int], available: list[int]) -> int:
         """Return the partition for `key`."""
         if key is None:
-            return random.choice(available or all_partitions)  # noqa: S311 - not a secret
+            ours = [number for number in available or all_partitions if number < self._partitions]
+            return random.choice(ours or range(self._partitions))  # noqa: S311 - not a secret
         hashed: int = self._hash(key)
-        return all_partitions[(hashed & 0x7FFFFFFF) % len(all_partitions)]
+        return (hashed & 0x7FFFFFFF) % self._partitions
 
 
 def producer(settings: KafkaSettings) -> AIOKafkaProducer:
@@ -43,7 +48,7 @@ def producer(settings: KafkaSettings) -> AIOKafkaProducer:
         acks="all",
         enable_idempotence=True,
         linger_ms=0,
-        partitioner=Partitioner(),
+        partitioner=Partitioner(settings.topic_partitions),
         max_batch_size=BATCH_BYTES_MAX,
         max_request_size=settings.record_bytes_max,
         request_timeout_ms=REQUEST_TIMEOUT_MS,

@@ -19,6 +19,14 @@ class Stated(Protocol):
         """`ok`, or what is wrong."""
 
 
+class Connected(Stated, Protocol):
+    """Kafka, as far as it is asked here."""
+
+    @property
+    def differs(self) -> dict[str, int] | None:
+        """How the topic's partition count differs from TOPIC_PARTITIONS."""
+
+
 class Spooled(Stated, Protocol):
     """The spool, as far as it is asked here."""
 
@@ -28,7 +36,7 @@ class Spooled(Stated, Protocol):
 class Health:
     """The handlers of the operator's routes."""
 
-    def __init__(self, keeper: Keeper, *, kafka: Stated, spool: Spooled) -> None:
+    def __init__(self, keeper: Keeper, *, kafka: Connected, spool: Spooled) -> None:
         self._keeper = keeper
         self._kafka = kafka
         self._spool = spool
@@ -48,6 +56,9 @@ class Health:
         if self._spool.set_aside:
             # Told until a person has dealt with it; it keeps nothing from being kept.
             facts["set_aside"] = self._spool.set_aside
+        if differs := self._kafka.differs:
+            # More than ours do no harm; with fewer, `kafka` says so and deliveries go to the spool.
+            facts["partitions"] = differs
         return _json(200 if facts["ready"] else 503, facts)
 
     async def metrics(self, _: web.BaseRequest) -> web.Response:

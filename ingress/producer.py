@@ -11,7 +11,7 @@ from ingress.records import Record
 from ingress.session import Session, TopicMissing, Unavailable
 from models import telemetry
 
-KafkaState = Literal["ok", "starting", "slow", "away", "topic_missing"]
+KafkaState = Literal["ok", "starting", "slow", "away", "topic_missing", "too_few_partitions"]
 
 # Often enough that what `/ready` says is never older than two seconds.
 WATCH_S = 0.25
@@ -35,6 +35,13 @@ class Producer:
         self._usable = asyncio.Event()
         self._trouble: KafkaState = "starting"
         self._explained = ("", "")
+        self.found_partitions = partitions  # as Kafka told last
+
+    @property
+    def differs(self) -> dict[str, int] | None:
+        """The topic's partition count if it is not TOPIC_PARTITIONS, and how many of them are used."""
+        found = self.found_partitions
+        return None if found == self._partitions else {"found": found, "used": self._partitions}
 
     @property
     def state(self) -> KafkaState:
@@ -80,8 +87,12 @@ class Producer:
         except BaseException:
             await session.abandon()
             raise
-        if partitions != self._partitions:
-            telemetry.PARTITIONS_DIFFER(topic=self._topic, expected=self._partitions, found=partitions)
+        self._compare(partitions)
+        if partitions < self._partitions:
+            # There is no place for some patients: what is theirs waits in the spool, and in order everybody's.
+            await session.abandon()
+            self._explain("too_few_partitions", f"{partitions} of {self._partitions}")
+            return False
         self._session = session
         self._usable.set()
         telemetry.KAFKA_REACHED()
@@ -96,11 +107,19 @@ class Producer:
             await session.reach(REACH_TIMEOUT_S)
             if session.healthy:
                 self._usable.set()
+            # What a topic that is deleted loses is no count to compare; the next start says that it is missing.
+            if session.partitions and session.partitions != self.found_partitions:
+                self._compare(session.partitions)
         reason = session.failed or "silent"
         self._session = None
         self._explain("away", reason)
         await session.abandon()
         telemetry.PRODUCER_REPLACED(reason=reason)
+
+    def _compare(self, partitions: int) -> None:
+        self.found_partitions = partitions
+        if partitions != self._partitions:
+            telemetry.PARTITIONS_DIFFER(topic=self._topic, expected=self._partitions, found=partitions)
 
     def _explain(self, trouble: KafkaState, error: str) -> None:
         if (trouble, error) != self._explained:

@@ -80,6 +80,11 @@ class Session:
         oldest = min([self._silent_since or now, *(flight.started for flight in self._sending)])
         return self.failed is not None or now - oldest > after_s
 
+    @property
+    def partitions(self) -> int:
+        """The topic's partition count as Kafka told it last, 0 when there is no such topic."""
+        return len(self._producer.client.cluster.partitions_for_topic(self._topic) or ())
+
     async def start(self) -> int:
         """Connect and return the topic's partition count; raise `KafkaError`, `OSError` or `TopicMissing`."""
         await self._producer.start()

@@ -34,6 +34,8 @@ def _routes(worker: Worker) -> web.Application:
     async def ready(_: web.Request) -> web.Response:
         health = worker.health()
         facts = {"ready": health.ready, "waiting_for": health.waiting_for, "partitions": len(health.partitions)}
+        if worker.engine.unread:
+            facts["records_nobody_reads"] = worker.engine.unread  # in partitions beyond TOPIC_PARTITIONS
         return web.json_response(facts, status=200 if health.ready else 503)
 
     async def metrics(_: web.Request) -> web.Response:

@@ -1,7 +1,7 @@
 """Whether the topics are there and fit each other: asked before the worker starts."""
 
 from cli.connection import administration
-from cli.topics import kafka, plan
+from cli.topics import advice, kafka, plan
 from models.settings import KafkaSettings
 
 
@@ -20,10 +20,8 @@ def sentence(wanted: tuple[plan.Wanted, ...], found: dict[str, plan.Found], part
     """Return what is wrong: a patient has one partition number everywhere, so counts must be equal."""
     if missing := plan.missing(wanted, found):
         return f"{len(missing)} topics are missing, {missing[0].name} among them. Run: metriport-streams topics apply"
-    odd = [topic.name for topic in wanted if found[topic.name].partitions != partitions]
-    if odd:
-        return (
-            f"{odd[0]} has {found[odd[0]].partitions} partitions, TOPIC_PARTITIONS is {partitions}. "
-            "Every topic must have the same number; set TOPIC_PARTITIONS to what the topics have."
-        )
+    if small := plan.too_few(wanted, found):
+        count = found[small[0]].partitions
+        what_to_do = advice.partitions(count, partitions)
+        return f"{small[0]} has {count} partitions, TOPIC_PARTITIONS is {partitions}: {what_to_do}."
     return None

@@ -8,13 +8,15 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.stores import STORES
 
 from models import telemetry
 from streams.engine import odd_records
 from streams.engine.asking import create_nothing
+from streams.engine.assignor import OursOnly
 from streams.engine.engine import Engine
-from streams.engine.fatal import before_end, die
+from streams.engine.fatal import Fatal, before_end, die
 from streams.engine.health import Health, Signs, health_of
 from streams.engine.job import Job, LongJob, hook
 from streams.engine.logs import KafkaLogs
@@ -29,6 +31,7 @@ from streams.engine.watchdog import Watchdog
 from streams.engine.work_file import WorkFile
 
 _BEAT_S = 1.0
+_LOOK_S = 60.0
 _GC_THRESHOLD = 50_000  # allocations
 
 
@@ -121,6 +124,7 @@ def _app(settings: EngineSettings) -> Any:
         datadir=settings.state_dir / settings.stage,
         store="batch://",
         TableManager=BatchTables,
+        PartitionAssignor=OursOnly,
         table_standby_replicas=0,
         topic_partitions=settings.partitions,
         topic_allow_declare=False,  # topics are made beforehand, with the right settings
@@ -197,5 +201,16 @@ def _watch(worker: Worker, end: Any) -> None:
         watchdog.beat()
         watchdog.start()
 
+    async def look(_app: Any) -> None:
+        if not worker.health().ready:
+            return
+        try:
+            await worker.engine.look_beyond()
+        except Fatal as error:
+            end(error)
+        except (KafkaError, OSError, TimeoutError):
+            pass  # the next look comes soon; whether Kafka is away is for others to notice
+
     worker.app.timer(interval=_BEAT_S)(beat)
+    worker.app.timer(interval=_LOOK_S)(look)
     worker.app.task(begin)

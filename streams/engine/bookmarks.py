@@ -11,6 +11,7 @@ from streams.engine.store import LocalState
 from streams.engine.tails import Floors, Tails
 
 _POSITION = b"\0pos/"
+_PARTITIONS = b"\0partitions"
 _TAIL = b"\0tail/"
 _MARK = b"\0mark/"
 _END = b"\0end/"
@@ -124,6 +125,17 @@ def positions(state: LocalState, partition: int) -> Iterator[tuple[str, int]]:
     """Yield each source's next offset."""
     for key, value in state.scan(partition, _POSITION):
         yield key.removeprefix(_POSITION).decode(), position(value)
+
+
+def make_with(partitions: int) -> Changes:
+    """Return the change that notes with how many partitions the state is made."""
+    return {_PARTITIONS: b"%d" % partitions}
+
+
+def made_with(state: LocalState, partition: int) -> int | None:
+    """Return with how many partitions the state was made; None if it is new, or older than this note."""
+    [value] = state.get_many(partition, [_PARTITIONS])
+    return None if value is None else int(value)
 
 
 def recall(state: LocalState, partition: int, tails: Tails) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NoReturn
 
-from streams.engine import bookmarks, decisions, events, losses, settled
+from streams.engine import bookmarks, decisions, events, losses, places, settled
 from streams.engine.attempts import Attempts
 from streams.engine.batch import Batch, size
 from streams.engine.fatal import Fatal
@@ -66,6 +66,7 @@ class Engine:
         self._term = Term({})
         self._term.ended.set()
         self.waits_for = ""  # what an operator must decide before anything goes on
+        self.unread = 0  # records in partitions of the sources that nobody reads
         # First come first served, one per partition number: the source topics share its state and its outputs.
         self._lanes: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._turns: set[asyncio.Task[None]] = set()
@@ -75,7 +76,9 @@ class Engine:
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Begin a term, once the state is restored: read the outputs' tails, then let the job begin."""
         begun_at = time.monotonic()
+        await self.look_beyond()
         self._writer.begin()
+        self._check_places(partitions)
         found = await self._whole(partitions)
         for partition in partitions:
             await self._note_ahead(partition, found.tails[partition])
@@ -86,6 +89,17 @@ class Engine:
         events.TAILS_READ(stage=self._settings.stage, partitions=len(partitions), seconds=seconds)
         if begin := hook(self._job, "assigned"):
             await begin(partitions)
+
+    async def look_beyond(self) -> None:
+        """Raise `Fatal` if a topic lacks partitions of ours; tell how many records are in those that nobody reads."""
+        topics = (*self._settings.sources, *self._job.outputs, self._job.quarantine, self._settings.changelog)
+        counts = await self._logs.counts(topics)
+        places.check(counts, self._settings.partitions)
+        surplus = places.beyond(counts, self._settings.sources, self._settings.partitions)
+        unread = sum((await self._logs.ends(surplus)).values()) if surplus else 0
+        if unread > self.unread:
+            events.UNREAD_BEYOND(unread - self.unread, stage=self._settings.stage, first=self._settings.partitions)
+        self.unread = unread
 
     async def revoked(self) -> None:
         """End the term, and return when nothing that was begun in it is still being written."""
@@ -205,6 +219,17 @@ class Engine:
             self._end(error)
 
     # --- what an assignment must find ------------------------------------------------------------------------------
+
+    def _check_places(self, partitions: frozenset[int]) -> None:
+        ours, unread = self._settings.partitions, self.unread
+        made_with = {partition: bookmarks.made_with(self._state, partition) for partition in partitions}
+        places.check_made_with(made_with.values(), ours)
+        known = any(made_with.values()) or any(any(bookmarks.positions(self._state, number)) for number in partitions)
+        if not known and len(partitions) == ours:
+            places.check_begin(ours, unread=unread)
+        for partition in partitions:
+            if made_with[partition] is None:
+                self._writer.begin_with(partition, bookmarks.make_with(ours))
 
     async def _whole(self, partitions: frozenset[int]) -> Examination:
         """Return what the logs say once it agrees with the state, or an operator has said to go on."""

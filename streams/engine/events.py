@@ -8,6 +8,13 @@ UNREAD_EXPIRED = Event(
     counter("unread_records_expired", "Records that retention deleted before they were read.", "stage", "topic"),
     labels=("stage", "topic"),
 )
+UNREAD_BEYOND = Event(
+    "records_unread",
+    "error",
+    counter("records_unread", "Records in partitions beyond TOPIC_PARTITIONS, which nobody reads.", "stage"),
+    labels=("stage",),
+    fields=("first",),
+)
 STATE_REBUILT = Event(
     "state_rebuilt",
     "warning",

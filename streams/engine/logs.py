@@ -32,6 +32,9 @@ class Span(NamedTuple):
 class Logs(Protocol):
     """What the engine needs to know of logs before it goes on."""
 
+    async def counts(self, topics: Iterable[str]) -> dict[str, int]:
+        """Return the partition count of each topic, 0 for one that is missing."""
+
     async def ends(self, partitions: Iterable[LogPartition]) -> dict[LogPartition, int]:
         """Return the next offset of each partition."""
 
@@ -58,6 +61,22 @@ class KafkaLogs:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
+
+    async def counts(self, topics: Iterable[str]) -> dict[str, int]:
+        """Return the partition count of each topic, 0 for one that is missing."""
+        create_nothing()
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=self._settings.bootstrap_servers,
+            client_id=f"{self._settings.app_id}-reader",
+            request_timeout_ms=int(self._settings.request_timeout_s * 1000),
+            **for_aiokafka(self._settings.security),
+        )
+        try:
+            await admin.start()
+            described = await admin.describe_topics(sorted(set(topics)))
+        finally:
+            await admin.close()
+        return {topic["topic"]: len(topic["partitions"]) for topic in described}
 
     async def ends(self, partitions: Iterable[LogPartition]) -> dict[LogPartition, int]:
         """Return the next offset of each partition."""

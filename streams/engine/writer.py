@@ -20,6 +20,7 @@ class Writer:
         self._state = state
         self._changelog = changelog
         self._clock = clock
+        self._begin_with: dict[int, Changes] = {}
         self.written_at: dict[int, float] = {}
         self._wrote: dict[int, dict[bytes, bytes | None]] = {}  # the outputs' ends that the state does not say yet
         self.moved_at: dict[LogPartition, float] = {}
@@ -27,6 +28,10 @@ class Writer:
     def one_batch(self, changes: Changes) -> bool:
         """Return whether these changes are one record batch of ordinary size."""
         return self._sender.fits(self._rows(changes))
+
+    def begin_with(self, partition: int, changes: Changes) -> None:
+        """Write these together with the next changes of this partition."""
+        self._begin_with[partition] = changes
 
     async def write(
         self, partition: int, outputs: Mapping[str, Sequence[Output]], changes: Changes, *, atomic: bool = True
@@ -36,10 +41,11 @@ class Writer:
             await self._sender.send(partition, outputs)
             self._note_ends(partition, outputs)
         if changes:
-            changes = {**changes, **self._wrote.pop(partition, {})}
+            changes = {**self._begin_with.get(partition, {}), **changes, **self._wrote.pop(partition, {})}
             rows = self._rows(changes)
             reached = await self._sender.send(partition, {self._changelog: rows}, whole=atomic)
             self._state.put_many(partition, changes.items(), reached)
+            self._begin_with.pop(partition, None)
         self.worked(partition)
 
     def worked(self, partition: int) -> None:
@@ -49,6 +55,7 @@ class Writer:
     def begin(self) -> None:
         """Begin a term: what was noted in an earlier one may be another owner's by now."""
         self._wrote.clear()
+        self._begin_with.clear()
 
     def _note_ends(self, partition: int, outputs: Mapping[str, Sequence[Output]]) -> None:
         noted = self._wrote.setdefault(partition, {})

@@ -18,9 +18,15 @@ def test_a_missing_topic_is_named_with_the_command_that_makes_it():
     assert "metriport.webhooks among them. Run: metriport-streams topics apply" in check.sentence(WANTED, found, 4)
 
 
-def test_a_topic_with_another_partition_count_is_named_with_both_counts():
-    found = FOUND | {"metriport.patients": plan.Found(partitions=6, replication=1, config={})}
+def test_a_topic_with_fewer_partitions_is_named_with_both_counts():
+    found = FOUND | {"metriport.patients": plan.Found(partitions=3, replication=1, config={})}
 
     told = check.sentence(WANTED, found, 4)
 
-    assert "metriport.patients has 6 partitions, TOPIC_PARTITIONS is 4" in told
+    assert "metriport.patients has 3 partitions, TOPIC_PARTITIONS is 4" in told
+
+
+def test_a_topic_with_more_partitions_is_no_trouble():
+    found = FOUND | {"metriport.patients": plan.Found(partitions=6, replication=1, config={})}
+
+    assert check.sentence(WANTED, found, 4) is None

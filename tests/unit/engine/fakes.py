@@ -35,6 +35,7 @@ class MemoryKafka:
     def __init__(self, *, batch_bytes_max: int = 900_000) -> None:
         self.logs: dict[tuple[str, int], list[Output]] = defaultdict(list)
         self.inputs: dict[tuple[str, int], dict[int, Record]] = defaultdict(dict)
+        self.partition_counts: dict[str, int] = {}
         self.effects_left: int | None = None
         self.expected: dict[tuple[str, int], int] = {}
         self.batch_bytes_max = batch_bytes_max
@@ -76,6 +77,9 @@ class MemoryKafka:
                 if self.first.get(partition, 0) <= offset and offset in self.inputs[partition]:
                     found[partition, offset] = mark(self.inputs[partition][offset])
         return found
+
+    async def counts(self, topics):
+        return {topic: self.partition_counts.get(topic, 1000) for topic in topics}
 
     async def ends(self, partitions):
         return {partition: len(self.logs[partition]) for partition in partitions}

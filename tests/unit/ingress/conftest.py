@@ -43,6 +43,7 @@ class FakeKafka:
     def __init__(self) -> None:
         self.published: list[Record] = []
         self.state = "ok"
+        self.differs: dict[str, int] | None = None
         self.trouble: list[Exception] = []
         self.acknowledging = asyncio.Event()
         self.acknowledging.set()

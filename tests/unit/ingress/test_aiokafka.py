@@ -24,10 +24,20 @@ def test_a_key_goes_to_the_partition_that_javas_default_chooses():
     partitions = list(range(12))
     keys = [f"p-{number}".encode() for number in range(1000)]
 
-    chosen = [Partitioner()(key, partitions, partitions) for key in keys]
+    chosen = [Partitioner(12)(key, partitions, partitions) for key in keys]
 
     assert chosen == [DefaultPartitioner()(key, partitions, partitions) for key in keys]
 
 
 def test_a_record_without_a_key_goes_to_a_partition_that_is_available():
-    assert Partitioner()(None, [0, 1, 2], [1]) == 1
+    assert Partitioner(3)(None, [0, 1, 2], [1]) == 1
+
+
+def test_partitions_that_somebody_added_are_not_used():
+    keys = [*(f"p-{number}".encode() for number in range(1000)), *[None] * 100]
+    ours, theirs = list(range(12)), list(range(16))
+
+    chosen = [Partitioner(12)(key, theirs, theirs) for key in keys]
+
+    assert chosen[:1000] == [DefaultPartitioner()(key, ours, ours) for key in keys[:1000]]
+    assert max(chosen) < 12

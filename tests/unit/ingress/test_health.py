@@ -59,3 +59,12 @@ async def test_metrics_are_prometheus_text(session):
     async with session.get("/metrics") as response:
         assert response.headers["Content-Type"].startswith("text/plain; version=")
         assert "metriport_deliveries_received_total" in await response.text()
+
+
+async def test_ready_tells_of_partitions_that_somebody_added(session, kafka):
+    kafka.differs = {"found": 16, "used": 12}
+
+    async with session.get("/ready") as response:
+        answer = await response.json()
+
+    assert (response.status, answer["partitions"]) == (200, {"found": 16, "used": 12})
