@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -132,10 +133,16 @@ async def create_topic(servers: str) -> None:
 
 @pytest_asyncio.fixture
 async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    """Start an ingress with `await start(servers, SPOOL_BYTES_MAX=...)`; all are killed at the end."""
+    """Start an ingress with `await start(servers, SPOOL_BYTES_MAX=...)`; all are killed at the end.
+
+    `descriptors` are the soft and the hard limit of its file descriptors.
+    """
     started: list[Ingress] = []
 
-    async def one(servers: str, **settings: object) -> Ingress:
+    async def one(servers: str, *, descriptors: tuple[int, int] | None = None, **settings: object) -> Ingress:
+        def limit() -> None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, descriptors)
+
         log = tmp_path / f"ingress-{len(started)}.log"
         environment = {
             "PATH": os.environ["PATH"],
@@ -148,7 +155,11 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         }
         with log.open("wb") as sink:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "ingress", env=environment, stdout=sink, stderr=sink
+                *(sys.executable, "-m", "ingress"),
+                env=environment,
+                stdout=sink,
+                stderr=sink,
+                preexec_fn=limit if descriptors else None,
             )
         ingress = Ingress(process, await _address(process, log), log)
         started.append(ingress)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -70,6 +71,20 @@ async def test_a_second_ingress_on_the_same_spool_says_so_and_ends(kafka, start)
 
     assert await second.process.wait() == 1
     assert "in use by another ingress" in second.log.read_text()
+
+
+@pytest.mark.parametrize(("soft", "hard"), [(256, 4096), (256, 256)], ids=["can be raised", "cannot be raised"])
+async def test_idle_connections_take_no_descriptor_from_a_delivery(start, soft, hard):
+    ingress = await start("127.0.0.1:9", descriptors=(soft, hard))
+    address = urlsplit(ingress.url)
+    idle = [socket.create_connection((address.hostname, address.port)) for _ in range(400)]
+
+    answers = [await ingress.post(number) for number in range(50)]
+
+    assert [answer.status for answer in answers] == [200] * 50
+    assert ("connections_limited" in ingress.log.read_text()) is (hard == 256)
+    for connection in idle:
+        connection.close()
 
 
 async def test_a_port_that_is_taken_is_said(start):
