@@ -97,8 +97,9 @@ def _is_as_sent(request: web.BaseRequest) -> bool:
 def _ask_for_it(request: web.BaseRequest) -> None:
     """Tell a sender that waits for it that its body is wanted (RFC 9110, section 10.1.1)."""
     wanted = request.headers.get(hdrs.EXPECT, "").lower() == "100-continue"
-    if wanted and request.version >= HttpVersion11 and request.transport is not None:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    sender = request.transport
+    if wanted and request.version >= HttpVersion11 and sender is not None and not sender.is_closing():
+        sender.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 def _arrived(request: web.BaseRequest, held: Held, bytes_max: int) -> bytes:

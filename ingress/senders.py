@@ -279,7 +279,7 @@ class Sender(web.RequestHandler):
         self._stop_clock()
         self._received = b""
         self.close()
-        if self.transport is not None:
+        if self.transport is not None and not self.transport.is_closing():
             self.transport.write(_answer(refused))
             self.transport.pause_reading()
             self._loop.call_later(LAST_WORD_S, self.transport.abort)
