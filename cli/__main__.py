@@ -1,5 +1,5 @@
 """`python -m cli`: the same as `metriport-streams`."""
 
-from cli.main import main
+from cli.entry import main
 
 main()

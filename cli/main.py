@@ -1,6 +1,7 @@
 """The operator's command: `metriport-streams`. Exit codes: 0 fine, 1 found a problem, 2 usage, 3 unreachable."""
 
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -45,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # A client that looks for its broker tells each try as an error; the commands say themselves what came of it.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         app(arguments)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     except BrokerError as problem:
         output.fail(str(problem))
         sys.exit(problem.exit_code)

@@ -1,16 +1,19 @@
 """`python -m ingress`."""
 
+import signal
 import sys
-
-from ingress import server
-from models import privacy, settings, telemetry
-from models.errors import Misconfigured
 
 USAGE = 2
 
 
 def main() -> int:
     """Run the ingress as the environment says; return the exit code."""
+    # Loading takes a second. Until the loop listens there is nothing to end in order, and nothing to say.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from ingress import server  # noqa: PLC0415 - it is what takes the second
+    from models import privacy, settings, telemetry  # noqa: PLC0415
+    from models.errors import Misconfigured  # noqa: PLC0415
+
     privacy.begin()
     try:
         found = settings.load(settings.IngressSettings)
@@ -23,7 +26,7 @@ def main() -> int:
         return _complain(error, server.PROBLEM)
 
 
-def _complain(error: Misconfigured, code: int) -> int:
+def _complain(error: Exception, code: int) -> int:
     sys.stderr.write(f"ingress: {error}\n")  # one write: the log may be shared
     return code
 

@@ -69,6 +69,8 @@ async def serve(settings: IngressSettings) -> int:
         broken = any(task.done() for task in background)
         telemetry.STOPPING(reason="failed" if broken else "signal")
     telemetry.STOPPED()
+    # The loop gives Ctrl-C back to Python, which has a traceback for it. All that is left is to end.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     return PROBLEM if broken else FINE
 
 

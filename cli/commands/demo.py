@@ -3,7 +3,6 @@
 import asyncio
 import os
 import secrets
-import signal
 import sys
 import tempfile
 import time
@@ -17,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli import linkserver, output, processes
+from cli import interrupts, linkserver, output, processes
 from cli.commands.trigger import ROUTE, post
 from cli.demo import script
 from cli.demo.reader import Reader, reader
@@ -35,7 +34,7 @@ Once = Annotated[bool, typer.Option("--once", help="End by itself; exit code 0 o
 def demo(*, once: Once = False) -> None:
     """Start everything from nothing, post every sample, and show what came out."""
     with tempfile.TemporaryDirectory(prefix="metriport-streams-demo-") as folder:
-        raise typer.Exit(0 if asyncio.run(_demo(Path(folder), once=once)) else 1)
+        raise typer.Exit(interrupts.run(_demo(Path(folder), once=once)) or 0)
 
 
 def run() -> None:
@@ -44,17 +43,18 @@ def run() -> None:
     settings = load(IngressSettings, **({} if given else {"kafka_bootstrap_servers": "none:0"}))
     folder = Path("var")
     privacy.keep(folder, look_within=False)
-    asyncio.run(_run(folder, given, settings.ingress_port))
+    interrupts.run(_run(folder, given, settings.ingress_port))
 
 
 async def _run(folder: Path, kafka: str | None, port: int) -> None:
     log = folder / "service.log"
     async with running(folder, kafka=kafka, port=port, settings={}, log=log, say=output.say) as stack:
         output.say(f"Ready for webhooks at {stack.ingress_url}{ROUTE}; the log is {log}. Ctrl-C ends it.")
-        await _stop_signal()
+        await asyncio.Event().wait()
 
 
-async def _demo(folder: Path, *, once: bool) -> bool:
+async def _demo(folder: Path, *, once: bool) -> int:
+    """Return the exit code."""
     kafka = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     key = secrets.token_urlsafe(16)
     settings = {
@@ -84,7 +84,7 @@ async def _demo(folder: Path, *, once: bool) -> bool:
             output.fail(processes.last_lines(log))
         if not once:
             await _stay(stack, found, key, links)
-        return complete
+        return 0 if complete else 1
 
 
 async def _show(stack: Stack, found: Reader, key: str, links: str) -> bool:
@@ -150,14 +150,6 @@ async def _stay(stack: Stack, found: Reader, key: str, links: str) -> None:
     posted = f"METRIPORT_WEBHOOK_KEYS={key} INGRESS_PORT={stack.environment['INGRESS_PORT']}"
     output.say("\nIt goes on running; Ctrl-C ends it. Post more from another terminal:")
     output.say(f"  {posted} .venv/bin/metriport-streams trigger patient.admit --links {links}")
-    stop = asyncio.ensure_future(_stop_signal())
-    while not stop.done():
+    while True:
         for topic, record in await found.read():
             output.print_line(f"{topic}  {record.partition}/{record.offset}")
-
-
-async def _stop_signal() -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()

@@ -1,6 +1,7 @@
 """`metriport-streams ingress` and `worker`: the service's own processes."""
 
 import asyncio
+import signal
 import sys
 from typing import Annotated
 
@@ -25,6 +26,8 @@ def worker(
     stages: Annotated[list[str] | None, typer.Argument(metavar="[STAGE]...", help=", ".join(topics.STAGES))] = None,
 ) -> None:
     """Run every stage, or the named ones, one process each; ends with all of them on SIGTERM."""
+    # Until the supervisor listens there is nothing to end in order.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     chosen = tuple(stages or topics.STAGES)
     if unknown := set(chosen) - set(topics.STAGES):
         raise Misconfigured(f"There is no stage {min(unknown)!r}. There are: {', '.join(topics.STAGES)}.")

@@ -1,0 +1,12 @@
+"""Where the command begins: `metriport-streams` and `python -m cli`. Loads nothing before Ctrl-C is provided for."""
+
+import signal
+
+
+def main() -> None:
+    """Load the command and run it."""
+    # Loading takes a second. There is nothing to end in order yet, and nothing to say.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from cli.main import main as run  # noqa: PLC0415 - it is what takes the second
+
+    run()
