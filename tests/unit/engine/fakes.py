@@ -15,8 +15,8 @@ from streams.engine.settings import EngineSettings
 STAGE = "test"
 
 
-class Crash(Exception):
-    """The process ended here."""
+class Crash(OSError):
+    """The process ended here. An error of the system's: nothing on its way may take it for the work's own doing."""
 
 
 class Record(NamedTuple):
