@@ -1,18 +1,23 @@
 """What one snapshot changes: a pure fold of a surveyed, judged bundle into the patient's manifest, as events.
 
-Applying the same snapshot again changes nothing. A snapshot older than the newest of its scope is stale and changes
-nothing either. Only a complete snapshot can show that something is gone, and only after a grace.
+Applying the same snapshot again changes nothing. A complete snapshot older than the newest complete one of its scope is
+stale as a whole. For all others, and for each resource, the newer one wins. Only a complete snapshot can show that
+something is gone, only after a grace, and only so much of it at once as the brake lets pass.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
 
+from streams.bundles import brake as brakes
+from streams.bundles.brake import Brake
 from streams.bundles.examination import CRASHED, REFUSED
-from streams.bundles.manifest import IDS_MAX, Entry, Manifest, Scope
+from streams.bundles.manifest import Absence, Entry, Manifest
 from streams.bundles.survey import Row
+
+CONSOLIDATED = "consolidated"
 
 Change = Literal["created", "updated", "removed", "superseded", "rejected", "crashed"]
 
@@ -26,15 +31,36 @@ class Grace:
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """When what is missing counts as removed, and when a person is asked first."""
+
+    grace: Grace = field(default_factory=Grace)
+    brake: Brake = field(default_factory=Brake)
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """Which snapshot this is: its scope, whether it holds all there is in that scope, and whether it may wait."""
+    """Which snapshot this is: its scope, when Metriport made it, and whether it holds all there is in that scope.
+
+    `at_ms` is when it was received; a time after `latest_ms` is not believed, whoever told it.
+    """
 
     snapshot_id: str
     when_ms: int
+    at_ms: int
+    latest_ms: int
     scope: str
     complete: bool
-    replaces: bool
     sha256: str = ""
+
+    @property
+    def partial(self) -> bool:
+        """Whether it is a part of the consolidated record."""
+        return not self.complete and self.scope == CONSOLIDATED
+
+    def believed(self, when_ms: int) -> int:
+        """Return a time that is known from before, or 0 if that cannot have been."""
+        return when_ms if when_ms <= self.latest_ms else 0
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -52,7 +78,10 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class Counts:
-    """How many resources of the snapshot are what; `missing` counts those the scope has and the snapshot has not."""
+    """How many resources of the snapshot are what; `missing` counts those the scope has and the snapshot has not.
+
+    `held` are those that would be gone if nobody was asked first.
+    """
 
     accepted: int = 0
     rejected: int = 0
@@ -62,87 +91,98 @@ class Counts:
     missing: int = 0
     removed: int = 0
     superseded: int = 0
+    held: int = 0
 
 
 @dataclass(slots=True)
 class Difference:
-    """Everything that a snapshot changes, in an order that depends on the snapshot and the manifest alone."""
+    """Everything that a snapshot changes, in an order that depends on the snapshot and the manifest alone.
+
+    `missing` and `held` are the entries counted as that; `newly_held` says whether it is this snapshot that holds some.
+    """
 
     events: list[Event] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
+    missing: list[Entry] = field(default_factory=list)
+    held: list[Entry] = field(default_factory=list)
+    newly_held: bool = False
 
 
 def is_stale(manifest: Manifest, source: Source) -> bool:
-    """Whether a newer snapshot of the same scope was applied before."""
+    """Whether this is a complete snapshot, and a newer complete one of the same scope was applied before."""
     known = next((scope for scope in manifest.head.scopes if scope.name == source.scope), None)
-    return known is not None and source.when_ms < known.when_ms
+    return source.complete and known is not None and source.when_ms < source.believed(known.when_ms)
 
 
 def apply(
-    manifest: Manifest, seen: Iterable[tuple[Entry, bytes]], rows: Iterable[Row], source: Source, grace: Grace
+    manifest: Manifest, seen: Iterable[tuple[Entry, bytes]], rows: Sequence[Row], source: Source, rules: Rules
 ) -> Difference:
     """Fold a judged bundle into `manifest`, which is changed, and return the difference."""
-    return _Fold(manifest, source, grace).fold(seen, rows)
+    return _Fold(manifest, source, rules).fold(seen, rows)
 
 
-def repeat(manifest: Manifest, source: Source, grace: Grace) -> Difference | None:
-    """Fold the very bytes that the newest snapshot of the scope had, without reading them; None if they are others."""
-    known = next((scope for scope in manifest.head.scopes if scope.name == source.scope), None)
-    if known is None or not source.sha256 or source.sha256 != known.sha256 or source.complete != _is_complete(known):
+def repeat(manifest: Manifest, source: Source, rules: Rules) -> Difference | None:
+    """Fold the very bytes that the newest snapshot of the kind had, without reading them; None if they are others."""
+    number = manifest.scope(source.scope)
+    known = manifest.head.partial if source.partial else manifest.head.scopes[number]
+    if not (source.complete or source.partial) or not source.sha256 or source.sha256 != known.sha256:
         return None
-    number, accepted, rejected = manifest.scope(source.scope), known.accepted, known.rejected
-    present = (entry for entry in manifest if number in entry.scopes and not entry.missing)
-    difference = _Fold(manifest, source, grace).fold((), (), present=present)
+    present = (
+        entry
+        for entry in manifest
+        if (entry.partial if source.partial else number in entry.scopes and not entry.is_missing(number))
+    )
     # Copies of one resource within the bundle are counted, too, and no longer known one by one.
-    known.accepted = difference.counts.accepted = difference.counts.unchanged = accepted
-    known.rejected = difference.counts.rejected = rejected
-    return difference
-
-
-def _is_complete(scope: Scope) -> bool:
-    return scope.when_ms == scope.complete_when_ms
+    counts = Counts(accepted=known.accepted, unchanged=known.accepted, rejected=known.rejected)
+    return _Fold(manifest, source, rules, counts).fold((), (), present=present)
 
 
 class _Fold:
-    def __init__(self, manifest: Manifest, source: Source, grace: Grace) -> None:
+    def __init__(self, manifest: Manifest, source: Source, rules: Rules, counts: Counts | None = None) -> None:
         self._manifest = manifest
         self._source = source
-        self._grace = grace
+        self._rules = rules
         self._number = manifest.scope(source.scope)
+        self._scope = manifest.head.scopes[self._number]
+        self._partial_ms = source.believed(manifest.head.partial.when_ms)
+        self._whens = [source.believed(scope.when_ms) for scope in manifest.head.scopes]
+        # What a newer complete snapshot did not have is not brought back.
+        self._is_late = source.when_ms < self._whens[self._number]
+        self._may_fold = True
         self._present: set[int] = set()
-        self._difference = Difference()
+        self._difference = Difference(counts=counts or Counts())
         self._counts = self._difference.counts
         self._tell = self._difference.events.append
 
     def fold(
-        self, seen: Iterable[tuple[Entry, bytes]], rows: Iterable[Row], *, present: Iterable[Entry] = ()
+        self, seen: Iterable[tuple[Entry, bytes]], rows: Sequence[Row], *, present: Iterable[Entry] = ()
     ) -> Difference:
         """Fold in the resources whose bytes are known, and the others; `present` are there, too, as they are known."""
         self._present.update(map(id, present))
+        self._may_fold = self._is_little(rows)
         for entry, digest in seen:
             self._see(entry, digest)
         for row in rows:
             self._take(row)
+        self._note_set()
         if self._source.complete:
             self._end_absent()
-        scope = self._manifest.head.scopes[self._number]
-        scope.when_ms, scope.sha256 = max(scope.when_ms, self._source.when_ms), self._source.sha256
-        if self._source.complete:
-            scope.complete_when_ms = max(scope.complete_when_ms, self._source.when_ms)
-        scope.accepted, scope.rejected = self._counts.accepted, self._counts.rejected
+        if self._source.partial:
+            self._replace_partial()
+        self._note_snapshot()
         return self._difference
+
+    # --- what the snapshot has -------------------------------------------------------------------------------------
 
     def _see(self, entry: Entry, digest: bytes) -> None:
         """Count a resource whose bytes are known: there is nothing to say about it."""
-        if digest == entry.rejected:
+        refused = digest == entry.rejected
+        if refused:
             self._counts.rejected += 1
         else:
             self._counts.accepted += 1
             self._counts.unchanged += 1
-        if entry.missing or self._number not in entry.scopes:
-            self._keep(entry, changed=False)
-        else:
-            self._present.add(id(entry))
+        self._keep(entry, changed=False, confirmed=not refused)
 
     def _take(self, row: Row) -> None:
         if row.finding in REFUSED:
@@ -150,22 +190,24 @@ class _Fold:
             return
         self._counts.accepted += 1
         entry = row.entry or self._manifest.get(row.type, row.identity)
-        if row.twin and entry is not None and entry.published:
+        if entry is not None and entry.published and (row.twin or self._is_older(entry)):
             self._counts.unchanged += 1
-            entry.ids = tuple(dict.fromkeys([*entry.ids, row.id] if row.id else entry.ids))[:IDS_MAX]
+            entry.add_older_ids([row.id] if row.id else [])
+            self._keep(entry, changed=True, confirmed=row.twin)
+        elif self._is_gone(entry):
+            self._counts.unchanged += 1
+            return
         else:
             entry = entry or Entry(row.type, row.identity, (), b"")
             self._renew(entry, row)
             entry.add_ids((row.id, *row.aliases) if row.id else row.aliases)
-        self._keep(entry, changed=True)
-        for folded in row.folded:
-            self._supersede(folded, entry)
+            self._keep(entry, changed=True, confirmed=True)
+        if self._may_fold:
+            for folded in row.folded:
+                self._supersede(folded, entry)
 
     def _renew(self, entry: Entry, row: Row) -> None:
-        """Give `entry` the content of `row`, unless that is what it has, or an older one."""
-        if entry.published and self._is_older(entry):
-            self._counts.unchanged += 1
-            return
+        """Give `entry` the content of `row`, unless that is what it has."""
         same = entry.published and (entry.content == row.content or entry.raw == row.raw)
         entry.raw, entry.content, entry.rejected = row.raw, row.content, b""
         _learn(entry, row)
@@ -177,82 +219,221 @@ class _Fold:
         self._counts.created += change == "created"
         entry.when_ms = self._source.when_ms
         entry.version += 1
+        self._publish(entry, published=True)
         self._tell(Event(change, entry.type, entry.identity, row.id, entry.version, row.content, row))
 
     def _refuse(self, row: Row) -> None:
         """Keep what was accepted before, and remember the bytes, so that they are refused once only."""
         self._counts.rejected += 1
         entry = row.entry or self._manifest.get(row.type, row.identity) or Entry(row.type, row.identity, (), b"")
+        # From now on its being there does not confirm what was accepted.
+        entry.confirmed_ms = self._content_ms(entry)
         entry.rejected = row.raw
         if not entry.version:
             _learn(entry, row)
         entry.add_ids([row.id] if row.id else [])
-        self._keep(entry, changed=True)
+        self._keep(entry, changed=True, confirmed=False)
         change: Change = "crashed" if row.finding == CRASHED else "rejected"
         self._tell(Event(change, row.type, row.identity, row.id, entry.version, row=row))
 
+    def _is_little(self, rows: Sequence[Row]) -> bool:
+        """Whether what is folded into others is no more than may vanish without a person; if not, it is missing."""
+        count = sum(folded.published for row in rows for folded in row.folded)
+        if not count:
+            return True
+        self._rules.brake.note_set(self._scope, len(rows), self._source.at_ms)
+        if self._rules.brake.is_too_much(self._scope, count, self._source.at_ms):
+            return False
+        self._rules.brake.note_removed(self._scope, count, self._source.at_ms)
+        return True
+
     def _supersede(self, folded: Entry, into: Entry) -> None:
-        self._manifest.remove(folded)
-        into.ids = tuple(dict.fromkeys([*into.ids, *folded.ids]))[:IDS_MAX]
+        """Fold an entry into another. It stays, nameless, so that its version goes on should it come back."""
+        if self._seen_ms(folded) > self._source.when_ms:
+            return
+        into.add_older_ids(folded.ids)
         into.scopes = tuple(sorted({*into.scopes, *folded.scopes}))
         self._manifest.put(into)
         if folded.published:
             self._counts.superseded += 1
             own = folded.ids[0] if folded.ids else ""
             self._tell(Event("superseded", folded.type, folded.identity, own, folded.version, successor=into.identity))
+        self._end(folded)
+        folded.ids = ()
+        folded.content = folded.text = folded.facets = folded.names = folded.links = b""
 
-    def _keep(self, entry: Entry, *, changed: bool) -> None:
-        """Note that the scope has `entry`; write it back only if that says anything new."""
+    def _end(self, entry: Entry) -> None:
+        """Take an entry out of the state: should these bytes come back, they are new."""
+        self._publish(entry, published=False)
+        entry.partial, entry.scopes, entry.absences = False, (), ()
+        entry.raw = entry.rejected = b""
+        self._manifest.put(entry)
+
+    def _publish(self, entry: Entry, *, published: bool) -> None:
+        state = self._manifest.head.state
+        state[entry.type] = state.get(entry.type, 0) + published - entry.published
+        entry.published = published
+
+    def _keep(self, entry: Entry, *, changed: bool, confirmed: bool) -> None:
+        """Note that the scope has `entry`, and says what it says, if so; write it back only if that is anything new."""
         self._present.add(id(entry))
-        if self._number not in entry.scopes:
+        if self._number not in entry.scopes and not self._is_late:
             entry.scopes = tuple(sorted([*entry.scopes, self._number]))
             changed = True
-        if entry.missing:
-            entry.missing = entry.missing_since_ms = entry.missing_when_ms = 0
+        if entry.absences and (absence := entry.absence(self._number)) is not None:
+            changed |= self._refute(entry, absence)
+        if self._source.partial and self._source.when_ms >= self._partial_ms:
+            if not entry.partial:
+                entry.partial = changed = True
+        elif confirmed and not self._source.complete and self._source.when_ms > self._content_ms(entry):
+            entry.confirmed_ms = self._source.when_ms
+            changed = True
+        if confirmed and entry.rejected and self._source.when_ms > entry.confirmed_ms:
+            entry.confirmed_ms = self._source.when_ms
             changed = True
         if changed:
             self._manifest.put(entry)
 
+    def _refute(self, entry: Entry, absence: Absence) -> bool:
+        """Take back what absences said up to this snapshot; return whether that changed anything."""
+        when_ms = self._source.when_ms
+        if when_ms >= self._source.believed(absence.when_ms):
+            entry.set_absence(self._number, None)
+            return True
+        if when_ms < self._source.believed(absence.since_ms):
+            return False
+        entry.set_absence(self._number, Absence(self._number, 1, absence.when_ms, absence.when_ms))
+        return True
+
+    def _is_gone(self, entry: Entry | None) -> bool:
+        """Whether a newer complete snapshot of the scope did not have what this one would bring."""
+        if not self._is_late or (entry is not None and entry.published):
+            return False
+        return entry is None or self._number not in entry.scopes or entry.is_missing(self._number)
+
+    # --- which of two is newer -------------------------------------------------------------------------------------
+
+    def _is_older(self, entry: Entry) -> bool:
+        """Whether a newer snapshot, of whatever scope, said what `entry` says."""
+        return self._source.when_ms < self._content_ms(entry)
+
+    def _content_ms(self, entry: Entry) -> int:
+        """Return the time of the newest snapshot that said what `entry` says."""
+        told_ms = max(self._source.believed(entry.when_ms), self._source.believed(entry.confirmed_ms))
+        if entry.rejected:
+            return told_ms
+        whens = (self._whens[number] for number in entry.scopes if not entry.is_missing(number))
+        return max(told_ms, self._partial_ms if entry.partial else 0, *whens)
+
+    def _seen_ms(self, entry: Entry) -> int:
+        """Return the time of the newest snapshot, the complete ones aside, that had `entry`."""
+        believed = self._source.believed
+        return max(believed(entry.when_ms), believed(entry.confirmed_ms), self._partial_ms if entry.partial else 0)
+
+    # --- what the snapshot has not ---------------------------------------------------------------------------------
+
     def _end_absent(self) -> None:
         """Drop what ends because the scope has it and this complete snapshot has not, by identity."""
         absent = [entry for entry in self._manifest if self._number in entry.scopes and id(entry) not in self._present]
+        is_new = not self._source.sha256 or self._source.sha256 != self._scope.absence_sha256
+        over = []
         for entry in sorted(absent, key=_identity):
-            if self._is_over(entry):
-                self._drop(entry)
+            if self._seen_ms(entry) > self._source.when_ms:
+                continue
+            if self._is_over(entry, is_new=is_new):
+                over.append(entry)
             else:
                 self._counts.missing += 1
+                self._difference.missing.append(entry)
+        going = [entry for entry in over if entry.published and len(entry.scopes) == 1]
+        if going and self._is_too_much(going):
+            self._hold(going)
+            over = [entry for entry in over if not (entry.published and len(entry.scopes) == 1)]
+        elif going:
+            self._rules.brake.note_removed(self._scope, len(going), self._source.at_ms)
+        for entry in over:
+            self._drop(entry)
 
-    def _is_over(self, entry: Entry) -> bool:
-        """Whether the grace is over. Counts this absence, unless this very snapshot was counted before."""
-        if self._source.replaces:
-            return True
-        if self._source.when_ms > entry.missing_when_ms:
-            entry.missing += 1
-            entry.missing_since_ms = entry.missing_since_ms or self._source.when_ms
-            entry.missing_when_ms = self._source.when_ms
+    def _is_over(self, entry: Entry, *, is_new: bool) -> bool:
+        """Whether the grace is over. Counts this absence if it `is_new`: the same bytes are one absence."""
+        when_ms = self._source.when_ms
+        known = entry.absence(self._number)
+        if known is None:
+            known = Absence(self._number, 1, when_ms, when_ms)
+            entry.set_absence(self._number, known)
             self._manifest.put(entry)
-        absence_ms = self._source.when_ms - entry.missing_since_ms
-        return entry.missing >= self._grace.absences_min and absence_ms >= self._grace.absence_ms_min
+        elif is_new and when_ms > self._source.believed(known.when_ms):
+            since_ms = self._source.believed(known.since_ms) or when_ms
+            known = Absence(self._number, known.times + 1, since_ms, when_ms, known.hold)
+            entry.set_absence(self._number, known)
+            self._manifest.put(entry)
+        grace = self._rules.grace
+        return known.times >= grace.absences_min and when_ms - known.since_ms >= grace.absence_ms_min
+
+    def _is_too_much(self, going: list[Entry]) -> bool:
+        at_ms = self._source.at_ms
+        return self._rules.brake.is_too_much(self._scope, len(going), at_ms) or brakes.is_whole(self._manifest, going)
+
+    def _hold(self, going: list[Entry]) -> None:
+        """Let a person decide. What is held already stays under its number."""
+        holds = self._manifest.head.holds
+        number = max(holds, default=0) + 1
+        for entry in going:
+            absence = entry.absence(self._number)
+            assert absence is not None, "it is missing"
+            if not absence.hold:
+                holds[number] = self._source.snapshot_id
+                entry.set_absence(self._number, absence._replace(hold=number))
+                self._manifest.put(entry)
+        self._difference.newly_held = number in holds
+        self._counts.held = len(going)
+        self._difference.held = going
 
     def _drop(self, entry: Entry) -> None:
         published = entry.published
         entry.scopes = tuple(number for number in entry.scopes if number != self._number)
-        entry.missing = entry.missing_since_ms = entry.missing_when_ms = 0
-        if not entry.scopes:
-            entry.raw = entry.rejected = b""  # should these bytes come back, they are new
+        entry.set_absence(self._number, None)
         self._manifest.put(entry)
-        if published and not entry.scopes:
+        if entry.scopes:
+            return
+        self._end(entry)
+        if published:
             self._counts.removed += 1
             own = entry.ids[0] if entry.ids else ""
             self._tell(Event("removed", entry.type, entry.identity, own, entry.version, entry.content))
 
-    def _is_older(self, entry: Entry) -> bool:
-        """Whether a newer snapshot, of whatever scope, said what `entry` says."""
-        confirmed_ms = entry.when_ms
-        if not entry.missing:
-            scopes = (self._manifest.head.scopes[number] for number in entry.scopes if number != self._number)
-            confirmed_ms = max([confirmed_ms, *(scope.complete_when_ms for scope in scopes)])
-        return self._source.when_ms < confirmed_ms
+    # --- what is noted of the snapshot -----------------------------------------------------------------------------
+
+    def _note_set(self) -> None:
+        self._rules.brake.note_set(self._scope, self._counts.accepted, self._source.at_ms)
+
+    def _replace_partial(self) -> None:
+        """Note that the newest partial snapshot of the consolidated record is this one."""
+        if self._source.when_ms < self._partial_ms:
+            return
+        for entry in self._manifest:
+            if entry.partial and id(entry) not in self._present:
+                entry.partial = False
+                entry.confirmed_ms = max(entry.confirmed_ms, 0 if entry.rejected else self._partial_ms)
+                self._manifest.put(entry)
+
+    def _note_snapshot(self) -> None:
+        source, head, known = self._source, self._manifest.head, self._scope
+        if head.holds:
+            held = {absence.hold for entry in self._manifest for absence in entry.absences}
+            head.holds = {number: snapshot for number, snapshot in head.holds.items() if number in held}
+        if self._manifest.is_changed:
+            for scope in (*head.scopes, head.partial):
+                scope.sha256 = ""
+        if source.partial:
+            if source.when_ms < self._partial_ms:
+                return
+            known = head.partial
+        elif source.complete:
+            known.absence_sha256 = source.sha256
+        if source.complete or source.partial:
+            known.when_ms, known.sha256 = source.when_ms, source.sha256
+            known.accepted, known.rejected = self._counts.accepted, self._counts.rejected
 
 
 def _learn(entry: Entry, row: Row) -> None:

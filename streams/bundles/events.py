@@ -17,3 +17,15 @@ PROCESS_LOST = Event(
     "warning",
     counter("fhir_processes_lost", "Processes that died or hung over resources, and were replaced."),
 )
+WHEN_NOT_BELIEVED = Event(
+    "fhir_when_not_believed",
+    "warning",
+    counter("fhir_whens_not_believed", "Bundles whose `when` does not count, by reason.", "reason"),
+    labels=("reason",),
+)
+REMOVALS_HELD = Event(
+    "fhir_removals_held",
+    "error",
+    counter("fhir_removals_held", "Resources whose removal waits for a person."),
+    fields=("resources",),
+)

@@ -5,21 +5,23 @@ with the last step, so that a run after a crash compares with what this one comp
 """
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing, nullcontext
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from models import headers, records, topics
-from streams.bundles import collector, outputs, snapshot
+from streams.bundles import clock, collector, manifests, outputs, snapshot
 from streams.bundles.blobs import Blobs
+from streams.bundles.brake import Brake
 from streams.bundles.bundle_file import BundleFile
 from streams.bundles.bundle_record import BundleRecord, decoded, snapshot_value
-from streams.bundles.diff import Difference, Grace
+from streams.bundles.diff import Difference, Grace, Rules
 from streams.bundles.envelope import Envelope
+from streams.bundles.events import WHEN_NOT_BELIEVED
 from streams.bundles.examination import CRASHED, REFUSED
-from streams.bundles.manifest import FORMAT, Manifest, head_key, read_head, read_shard, shard_keys
+from streams.bundles.manifest import Manifest
 from streams.bundles.outputs import Facts
 from streams.bundles.progress import Progress
 from streams.bundles.snapshot import Claim, Examiner, Found, SnapshotLimits
@@ -34,6 +36,7 @@ _STEP_BYTES_MAX = 4 * 2**20
 _HELPING_STEPS = 8
 _BUNDLES_AT_ONCE = 64  # more partitions than one worker has; a thread that is not needed is not started
 _ENTRIES_MANY = 20_000
+_NOTHING = hashlib.sha256().hexdigest()
 
 
 class Options(NamedTuple):
@@ -45,6 +48,7 @@ class Options(NamedTuple):
     validator: str
     limits: SnapshotLimits = SnapshotLimits()
     grace: Grace = Grace()
+    brake: Brake = Brake()
 
 
 class BundlesJob:
@@ -100,11 +104,11 @@ class BundlesJob:
 
     def _steps(self, record: Record, source: BundleRecord, reading: Reading, progress: Progress) -> Iterator[Step]:
         bundle = source.facts
-        manifest = _manifest(bundle.patient_id or "", reading)
+        manifest = manifests.read(bundle.patient_id or "", reading.get)
         # No data at all: Metriport then sends no link. It is a snapshot with nothing in it.
         on_disk = self._blobs.on_disk(bundle.blob, progress) if bundle.blob else nullcontext(BundleFile())
         with on_disk as opened, collector.paused_for(opened.size()):
-            found = self._compared(bundle, opened, manifest)
+            found = self._compared(record, bundle, opened, manifest)
             last = Step([self._snapshot(source, found)])
             if found.difference is not None:
                 for batch in _batches(self._published(record, bundle, opened, found.difference)):
@@ -116,11 +120,11 @@ class BundlesJob:
                 manifest.let_go()
             yield last
 
-    def _compared(self, bundle: records.Bundle, opened: BundleFile, manifest: Manifest) -> Found:
+    def _compared(self, record: Record, bundle: records.Bundle, opened: BundleFile, manifest: Manifest) -> Found:
         options = self._options
-        claim = _claim(bundle, options.validator)
+        claim, rules = _claim(record, bundle, options.validator), Rules(options.grace, options.brake)
         try:
-            return snapshot.compare(claim, opened, manifest, self._examiner, limits=options.limits, grace=options.grace)
+            return snapshot.compare(claim, opened, manifest, self._examiner, limits=options.limits, rules=rules)
         except Unreadable as unreadable:
             raise Poison(unreadable.reason) from None
 
@@ -177,33 +181,21 @@ class BundlesJob:
         )
 
 
-def _claim(bundle: records.Bundle, validator: str) -> Claim:
+def _claim(record: Record, bundle: records.Bundle, validator: str) -> Claim:
+    times = clock.times(bundle.when, bundle.received_at, record.timestamp)
+    if times.doubt:
+        WHEN_NOT_BELIEVED(reason=times.doubt)
     return Claim(
         bundle.patient_id or "",
         bundle.message_id,
-        _milliseconds(bundle.when or bundle.received_at),
-        encounter=bundle.kind == "encounter",
+        times.when_ms,
+        times.at_ms,
+        times.latest_ms,
+        bundle.kind,
         complete=bundle.complete,
         validator=validator,
-        sha256=bundle.sha256 or "",
+        sha256=bundle.sha256 or ("" if bundle.blob else _NOTHING),
     )
-
-
-def _milliseconds(moment: str | None) -> int:
-    """Return Metriport's `when` as a number; what is no time is older than everything."""
-    try:
-        found = datetime.fromisoformat(moment or "")
-    except ValueError:
-        return 0
-    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-def _manifest(patient: str, reading: Reading) -> Manifest:
-    head = read_head(reading.get([head_key(patient)])[0])
-    if head.format != FORMAT:
-        raise RuntimeError(f"the state has manifests of format {head.format}, this version reads {FORMAT}")
-    keys = shard_keys(patient, head)
-    return Manifest(patient, head, (entry for value in reading.get(keys) for entry in read_shard(value)))
 
 
 def _batches(published: Iterator[Output]) -> Iterator[list[Output]]:

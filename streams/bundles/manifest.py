@@ -9,12 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from struct import Struct
+from typing import NamedTuple
 from urllib.parse import quote
 from zlib import crc32
 
 import msgspec
 
-FORMAT = 1
+FORMAT = 2
 SHARD_ENTRIES = 1024  # about 300 bytes each, some with many ids: far below the 800 kB a state record may have
 IDS_MAX = 32
 _LENGTHS = Struct("<II")
@@ -23,18 +24,36 @@ _PARTS_AT = _LENGTHS_AT + _LENGTHS.size
 
 
 class Scope(msgspec.Struct, array_like=True):
-    """One source of snapshots: the consolidated record, or one encounter. Times are Metriport's `when`, in ms.
+    """One source of snapshots: the consolidated record, one encounter, notifications. Times are Metriport's, in ms.
 
-    The rest is about the newest snapshot: the hash of its bytes, and what was found in it.
+    `when_ms` is that of the newest complete snapshot. `sha256`, `accepted`, `rejected` and `by_type` are about the
+    newest one; the hash is empty once other snapshots changed entries since. `absence_sha256` is the hash of the bytes
+    whose absences were counted last: the same bytes are one absence. `sets` are the largest sets accepted of late,
+    `removals` what was removed of late, each with the day it was received.
     """
 
     name: str
     when_ms: int = 0
-    complete_when_ms: int = 0
     sha256: str = ""
     accepted: int = 0
     rejected: int = 0
     by_type: dict[str, int] = msgspec.field(default_factory=dict)
+    absence_sha256: str = ""
+    sets: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    removals: list[tuple[int, int]] = msgspec.field(default_factory=list)
+
+
+class Absence(NamedTuple):
+    """How often complete snapshots of a scope did not have an entry, since when, and when they said so last.
+
+    `hold` is the number under which its removal is held, 0 if it is not.
+    """
+
+    scope: int
+    times: int
+    since_ms: int
+    when_ms: int
+    hold: int = 0
 
 
 class Entry(msgspec.Struct, array_like=True, gc=False):
@@ -42,6 +61,10 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
 
     `ids[0]` is the id it has now, the others it had or was merged from. Version 0: never accepted. No scopes: gone, but
     kept, so that its version goes on should it come back. `rejected` is the hash of the newest bytes that were refused.
+    `published` says whether `fhir.state` has it; `raw` is the hash of the bytes there.
+
+    `when_ms` is the time of the snapshot that brought its content. Later ones confirmed it: the newest complete one of
+    every scope that has it and does not miss it; the newest partial one, if `partial`; any other up to `confirmed_ms`.
 
     `known_by` holds `text`, `facets`, `names` and `links`, by which it can be recognised (`content.Words`,
     `references.Linked`): one field, as a repeat reads all entries and asks for none of them. Shorter in an entry that
@@ -57,15 +80,11 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     version: int = 0
     when_ms: int = 0
     scopes: tuple[int, ...] = ()
-    missing: int = 0
-    missing_since_ms: int = 0
-    missing_when_ms: int = 0
+    absences: tuple[Absence, ...] = ()
     rejected: bytes = b""
-
-    @property
-    def published(self) -> bool:
-        """Whether `fhir.state` has this resource."""
-        return bool(self.version and self.scopes)
+    published: bool = False
+    confirmed_ms: int = 0
+    partial: bool = False
 
     @property
     def text(self) -> bytes:
@@ -102,14 +121,37 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
         """Remember more ids, the newest first, not more than the limit."""
         self.ids = tuple(dict.fromkeys((*ids, *self.ids)))[:IDS_MAX]
 
+    def add_older_ids(self, ids: Iterable[str]) -> None:
+        """Remember more ids, none of which is the one it has now."""
+        self.ids = tuple(dict.fromkeys((*self.ids, *ids)))[:IDS_MAX]
+
+    def absence(self, scope: int) -> Absence | None:
+        """Return its absence in a scope, if it is missing there."""
+        return next((absence for absence in self.absences if absence.scope == scope), None)
+
+    def is_missing(self, scope: int) -> bool:
+        """Whether the newest complete snapshot of a scope did not have it."""
+        return bool(self.absences) and self.absence(scope) is not None
+
+    def set_absence(self, scope: int, absence: Absence | None) -> None:
+        """Note how it is missing in a scope, or that it is not."""
+        others = tuple(other for other in self.absences if other.scope != scope)
+        self.absences = others if absence is None else (*others, absence)
+
 
 class Head(msgspec.Struct, array_like=True):
-    """What is needed to read the rest."""
+    """What is needed to read the rest; `partial` is about the newest partial snapshot of the consolidated record.
+
+    `holds` are the snapshots whose removals are held, by number; `state` is how many resources are published, by type.
+    """
 
     format: int = FORMAT
     slots: list[int] = msgspec.field(default_factory=lambda: [0])
     validator: str = ""
     scopes: list[Scope] = msgspec.field(default_factory=list)
+    partial: Scope = msgspec.field(default_factory=lambda: Scope("partial"))
+    holds: dict[int, str] = msgspec.field(default_factory=dict)
+    state: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class Manifest:
@@ -166,10 +208,10 @@ class Manifest:
         self._entries[entry.type, entry.identity] = entry
         self._changed.add(_shard(entry, len(self.head.slots)))
 
-    def remove(self, entry: Entry) -> None:
-        """Forget `entry`."""
-        del self._entries[entry.type, entry.identity]
-        self._changed.add(_shard(entry, len(self.head.slots)))
+    @property
+    def is_changed(self) -> bool:
+        """Whether an entry was added or changed."""
+        return bool(self._changed)
 
     def scope(self, name: str) -> int:
         """Return the number of a scope, new or known."""
@@ -202,6 +244,10 @@ class Manifest:
         now = set(shard_keys(self.patient, self.head))
         yield from ((key, None) for key in self._old if key not in now)
 
+    def write_all(self) -> None:
+        """Have all shards written: they were read in an older format."""
+        self._changed = set(range(len(self.head.slots)))
+
     def let_go(self) -> None:
         """Free all entries one by one: all at once would hold up every thread for as long as it takes."""
         for found in (self.__dict__.get("by_raw"), self.__dict__.get("by_id"), self._entries):
@@ -222,20 +268,6 @@ def shard_keys(patient: str, head: Head) -> list[bytes]:
 
 def _key(patient: str, *parts: int) -> bytes:
     return "/".join(("manifest", quote(patient, safe=""), *map(str, parts))).encode()
-
-
-def read_head(value: bytes | None) -> Head:
-    """Return the head kept as `value`; an empty one for a patient not seen before."""
-    return _HEAD.decode(value) if value else Head()
-
-
-def read_shard(value: bytes | None) -> list[Entry]:
-    """Return the entries kept as `value`."""
-    return _SHARD.decode(value) if value else []
-
-
-_HEAD = msgspec.msgpack.Decoder(Head)
-_SHARD = msgspec.msgpack.Decoder(list[Entry])
 
 
 def _shard(entry: Entry, count: int) -> int:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple, Protocol
 
+from models import records
 from streams.bundles import diff, survey
 from streams.bundles.bundle_file import BundleFile
-from streams.bundles.diff import Difference, Grace, Source
+from streams.bundles.diff import CONSOLIDATED, Difference, Rules, Source
 from streams.bundles.examination import CRASHED, CRASHED_MAX, Finding
 from streams.bundles.identity import Identities
 from streams.bundles.manifest import Entry, Manifest
@@ -15,7 +16,7 @@ from streams.bundles.references import Resolver
 from streams.bundles.split import Unreadable
 from streams.bundles.survey import Row
 
-_CONSOLIDATED = "consolidated"
+_NOTIFICATION = "notification"
 _ROWS_MANY = 20_000
 
 
@@ -43,12 +44,14 @@ class SnapshotLimits(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What the record says about the bundle."""
+    """What the record says about the bundle; times as in `Source`."""
 
     patient: str
     snapshot_id: str
     when_ms: int
-    encounter: bool
+    at_ms: int
+    latest_ms: int
+    kind: records.BundleKind
     complete: bool
     validator: str
     sha256: str = ""
@@ -62,15 +65,15 @@ class Found(NamedTuple):
 
 
 def compare(
-    claim: Claim, bundle: BundleFile, manifest: Manifest, examiner: Examiner, *, limits: SnapshotLimits, grace: Grace
+    claim: Claim, bundle: BundleFile, manifest: Manifest, examiner: Examiner, *, limits: SnapshotLimits, rules: Rules
 ) -> Found:
     """Fold the bundle into `manifest`, which is changed; raise `Unreadable` if it cannot be taken."""
-    look = _look(claim, bundle, manifest, limits, grace)
+    look = _look(claim, bundle, manifest, limits, rules)
     if isinstance(look, Found):
         return look
     _judge(bundle, look.rows, examiner, limits)
     look.identities.give(look.rows, fold=look.source.complete)
-    return _fold(claim, manifest, look, grace)
+    return _fold(claim, manifest, look, rules)
 
 
 class _Look(NamedTuple):
@@ -83,10 +86,10 @@ class _Look(NamedTuple):
     identities: Identities
 
 
-def _look(claim: Claim, bundle: BundleFile, manifest: Manifest, limits: SnapshotLimits, grace: Grace) -> _Look | Found:
+def _look(claim: Claim, bundle: BundleFile, manifest: Manifest, limits: SnapshotLimits, rules: Rules) -> _Look | Found:
     """Return what a first look finds; or all there is to find, if that was seen before or is too old."""
     trusted = manifest.head.validator == claim.validator
-    if trusted and (found := _repeat(claim, manifest, grace)) is not None:
+    if trusted and (found := _repeat(claim, manifest, rules)) is not None:
         return found
     blocks = bundle.blocks(block_bytes=limits.block_bytes, entry_bytes_max=limits.entry_bytes_max)
     surveyed = survey.survey(blocks, manifest, trusted=trusted, resources_max=limits.resources_max)
@@ -101,11 +104,13 @@ def _look(claim: Claim, bundle: BundleFile, manifest: Manifest, limits: Snapshot
     return _Look(seen, rows, surveyed.by_key, source, identities)
 
 
-def _fold(claim: Claim, manifest: Manifest, look: _Look, grace: Grace) -> Found:
-    difference = diff.apply(manifest, look.seen, look.rows, look.source, grace)
+def _fold(claim: Claim, manifest: Manifest, look: _Look, rules: Rules) -> Found:
+    difference = diff.apply(manifest, look.seen, look.rows, look.source, rules)
     by_type = _by_type(look.seen, look.rows)
     manifest.head.validator = claim.validator
-    manifest.head.scopes[manifest.scope(look.source.scope)].by_type = by_type
+    for scope in (*manifest.head.scopes, manifest.head.partial):
+        if claim.sha256 and scope.sha256 == claim.sha256:
+            scope.by_type = by_type
     if len(look.rows) > _ROWS_MANY:
         _let_go(look)
     return Found(difference, by_type)
@@ -120,17 +125,20 @@ def _let_go(look: _Look) -> None:
         look.rows.pop()
 
 
-def _repeat(claim: Claim, manifest: Manifest, grace: Grace) -> Found | None:
+def _repeat(claim: Claim, manifest: Manifest, rules: Rules) -> Found | None:
     """Return what is found if these bytes are the ones their scope has newest, so that nobody needs to read them."""
-    if not claim.sha256:
+    if not claim.sha256 or claim.kind == "notification":
         return None
-    for scope in manifest.head.scopes:
-        if scope.sha256 == claim.sha256 and (scope.name != _CONSOLIDATED) == claim.encounter:
-            source = _as_source(claim, scope.name, complete=claim.complete or claim.encounter)
+    complete = claim.complete or claim.kind == "encounter"
+    known = manifest.head.scopes if complete else [manifest.head.partial]
+    for scope in known:
+        if scope.sha256 == claim.sha256 and (scope.name in {CONSOLIDATED, "partial"}) == (claim.kind == "consolidated"):
+            source = _as_source(claim, scope.name if complete else CONSOLIDATED, complete=complete)
             if diff.is_stale(manifest, source):
                 return Found(None, {})
-            difference = diff.repeat(manifest, source, grace)
-            return Found(difference, scope.by_type) if difference is not None else None
+            by_type = scope.by_type
+            difference = diff.repeat(manifest, source, rules)
+            return Found(difference, by_type) if difference is not None else None
     return None
 
 
@@ -172,19 +180,21 @@ def _check_patient(patient: str, seen: list[tuple[Entry, bytes]], rows: list[Row
 
 
 def _source(claim: Claim, manifest: Manifest, seen: list[tuple[Entry, bytes]], rows: list[Row]) -> Source:
-    if not claim.encounter:
-        return _as_source(claim, _CONSOLIDATED, complete=claim.complete)
+    if claim.kind == "notification":
+        return _as_source(claim, _NOTIFICATION, complete=False)
+    if claim.kind == "consolidated":
+        return _as_source(claim, CONSOLIDATED, complete=claim.complete)
     known = {entry.ids[0] for entry, _ in seen if entry.type == "Encounter" and entry.ids}
     encounters = sorted(known | {row.id for row in rows if row.type == "Encounter" and row.id})
     scopes = {scope.name for scope in manifest.head.scopes}
     names = [f"encounter/{encounter}" for encounter in encounters]
-    # A merged bundle names several encounters: it replaces what the one it is known by said before.
+    # A merged bundle names several encounters: it says what there is of the one that it is known by.
     name = next((name for name in names if name in scopes), names[0] if names else f"encounter-of/{claim.snapshot_id}")
     return _as_source(claim, name, complete=bool(names))
 
 
 def _as_source(claim: Claim, scope: str, *, complete: bool) -> Source:
-    return Source(claim.snapshot_id, claim.when_ms, scope, complete, replaces=claim.encounter, sha256=claim.sha256)
+    return Source(claim.snapshot_id, claim.when_ms, claim.at_ms, claim.latest_ms, scope, complete, claim.sha256)
 
 
 def _by_type(seen: list[tuple[Entry, bytes]], rows: list[Row]) -> dict[str, int]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import msgspec
+
 from streams.bundles.bundle_file import bundle_file
 from streams.bundles.diff import Grace
 from streams.bundles.examination import Chunk, examine
@@ -15,7 +17,7 @@ from streams.bundles.job import BundlesJob, Options
 from streams.bundles.judges import Standards
 from streams.bundles.judges import judges as build_judges
 from streams.bundles.snapshot import SnapshotLimits
-from streams.engine.job import Poison
+from streams.engine.job import Output, Poison
 from streams.engine.plan import RESERVED
 from tests.unit.engine.fakes import Crash, MemoryKafka, MemoryState, Process
 
@@ -116,6 +118,11 @@ class Stage:
     def state(self):
         """What the job has written into the state."""
         return {key: value for key, value in self._state.copies[0].items() if not key.startswith(RESERVED)}
+
+    def remember(self, state):
+        """Have the worker find this in its state, each value as msgpack."""
+        rows = [Output("test-state-changelog", key, msgspec.msgpack.encode(value)) for key, value in state.items()]
+        self.kafka.logs["test-state-changelog", 0] += rows
 
     def folded(self, *topics):
         """Return the newest value per key, as a reader who begins at the start has it."""

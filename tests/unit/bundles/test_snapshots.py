@@ -99,13 +99,15 @@ def test_a_resource_missing_from_two_complete_snapshots_past_the_grace_is_remove
     assert third.of("fhir.state.Observation")[0].value is None
 
 
-def test_a_repeat_of_the_same_bytes_counts_as_an_absence_too(stage):
+def test_the_same_bytes_are_one_absence_however_often_they_come(stage):
     stage.deliver([patient(), observation(1)], when=WEEKS[0])
     stage.deliver([patient()], when=WEEKS[1])
+    stage.deliver([observation(2)], when=WEEKS[1], complete=False)
 
-    outputs = stage.deliver([patient()], when=WEEKS[3])
+    outputs = [stage.deliver([patient()], when=when) for when in WEEKS[2:]]
 
-    assert outputs.changes() == [("removed", "Observation", "o-1")]
+    assert [output.changes() for output in outputs] == [[], []]
+    assert [output.counts["missing"] for output in outputs] == [2, 2]
 
 
 def test_a_filtered_snapshot_never_removes(stage):
@@ -136,14 +138,20 @@ def test_an_older_snapshot_is_stale_and_changes_nothing(stage):
     assert outputs.snapshot["stale"] is True
 
 
-def test_an_encounter_bundle_replaces_what_it_said_before_at_once(stage):
+def test_what_an_encounter_no_longer_has_is_missing_for_as_long_as_anything_else(stage):
     encounter = {"resourceType": "Encounter", "id": "e-1", "status": "in-progress", "class": {"code": "IMP"}}
-    stage.deliver([patient(), observation(9)])
-    stage.deliver([encounter, observation(1)], kind="encounter")
+    stage.deliver([patient(), observation(9)], when=WEEKS[0])
+    stage.deliver([encounter, observation(1)], kind="encounter", when=WEEKS[0])
 
-    outputs = stage.deliver([encounter, observation(2)], kind="encounter")
+    outputs = [
+        stage.deliver([encounter, observation(2, value=value)], kind="encounter", when=when)
+        for value, when in enumerate(WEEKS[1:])
+    ]
 
-    assert outputs.changes() == [("created", "Observation", "o-2"), ("removed", "Observation", "o-1")]
+    changes = [output.changes() for output in outputs]
+    assert changes[0] == [("created", "Observation", "o-2")]
+    assert changes[1] == [("updated", "Observation", "o-2")]
+    assert changes[2] == [("updated", "Observation", "o-2"), ("removed", "Observation", "o-1")]
 
 
 def test_a_late_encounter_bundle_does_not_take_back_what_a_newer_record_says(stage):
@@ -440,3 +448,99 @@ def test_a_patient_without_an_id_is_not_another_patient(stage, nameless):
 
     assert outputs.snapshot["reason"] is None
     assert ("created", "Observation", "o-1") in outputs.changes()
+
+
+def test_a_whole_record_that_comes_after_a_newer_part_of_it_counts(stage):
+    stage.deliver([patient(), observation(1, value=2), observation(2)], when=WEEKS[1], complete=False)
+
+    outputs = stage.deliver([patient(), observation(1, value=1), observation(3)], when=WEEKS[0])
+
+    assert outputs.changes() == [("created", "Observation", "o-3")]
+    assert outputs.snapshot["stale"] is False
+    assert "missing" not in outputs.counts
+
+
+def test_a_part_of_the_record_does_not_bring_back_what_a_newer_whole_one_did_not_have(stage):
+    stage.deliver([patient(), observation(1)], when=WEEKS[2])
+
+    outputs = stage.deliver([patient(), observation(1, value=7), observation(2)], when=WEEKS[1], complete=False)
+
+    assert outputs.changes() == []
+    assert outputs.snapshot["stale"] is False
+
+
+def test_an_older_part_does_not_end_the_absence_that_a_newer_whole_record_showed(stage):
+    stage.deliver([patient(), observation(1)], when=WEEKS[0])
+    stage.deliver([patient()], when=WEEKS[2])
+
+    stage.deliver([patient(), observation(1)], when=WEEKS[1], complete=False)
+    outputs = stage.deliver([patient(language="de")], when=WEEKS[3])
+
+    assert ("removed", "Observation", "o-1") in outputs.changes()
+
+
+def test_notifications_add_and_update_in_whatever_order_they_come_and_remove_nothing(stage):
+    stage.deliver([patient(), observation(1)], when=WEEKS[1])
+
+    later = stage.deliver([observation(2, value=2)], kind="notification", when=WEEKS[3], complete=False)
+    earlier = stage.deliver([observation(2), observation(3)], kind="notification", when=WEEKS[0], complete=False)
+
+    assert later.changes() == [("created", "Observation", "o-2")]
+    assert earlier.changes() == [("created", "Observation", "o-3")]
+    assert earlier.snapshot["stale"] is False
+
+
+def test_what_a_notification_brought_stays_though_the_record_does_not_have_it(stage):
+    stage.deliver([observation(2)], kind="notification", when=WEEKS[0], complete=False)
+
+    outputs = [stage.deliver([patient(language=when[:10])], when=when) for when in WEEKS[1:]]
+
+    assert [kind for output in outputs for kind, *_ in output.changes()] == ["created", "updated", "updated"]
+
+
+def test_a_when_in_the_future_does_not_make_what_comes_later_stale(stage):
+    stage.deliver([observation(1)], when="2999-01-01T00:00:00Z", receivedAt=WEEKS[0])
+
+    outputs = stage.deliver([observation(1, value=2)], when=WEEKS[1], receivedAt=WEEKS[1])
+
+    assert outputs.changes() == [("updated", "Observation", "o-1")]
+
+
+@pytest.mark.parametrize("when", ["x", "2025-13-01T00:00:00Z"])
+def test_where_when_is_unreadable_the_time_of_receipt_counts(stage, when):
+    stage.deliver([observation(1)], when=WEEKS[0], receivedAt=WEEKS[0])
+
+    outputs = stage.deliver([observation(1, value=2)], when=when, receivedAt=WEEKS[1])
+
+    assert outputs.changes() == [("updated", "Observation", "o-1")]
+
+
+def test_a_state_that_a_when_in_the_future_spoiled_heals(stage):
+    stage.deliver([patient(), observation(1), observation(2)], when="2999-01-01T00:00:00Z")
+    stage.deliver([patient(), observation(1)], when="2999-02-01T00:00:00Z")
+
+    outputs = [
+        stage.deliver([patient(), observation(1, value=number)], when=when, receivedAt=when)
+        for number, when in enumerate(WEEKS, start=3)
+    ]
+
+    assert [output.snapshot["stale"] for output in outputs] == [False] * 4
+    assert all(("updated", "Observation", "o-1") in output.changes() for output in outputs)
+    assert ("removed", "Observation", "o-2") in outputs[2].changes()
+
+
+def test_a_resource_that_an_older_version_lost_is_published_once_it_comes_again(stage):
+    scope = ["consolidated", 1_735_689_600_000, 1_735_689_600_000, "", 1, 1, {"Patient": 1}]
+    kept = ["Patient", PATIENT, [PATIENT], b"r" * 16, b"c" * 16, b"m" * 8, 1, 1_735_689_600_000, [0], 0, 0, 0, b""]
+    lost = ["Observation", "o-1", ["o-1"], b"", b"c" * 16, b"m" * 8, 4, 1_735_689_600_000, [0], 1, 5, 5, b"x" * 16]
+    stage.remember({b"manifest/p-1": [1, [0], "v0", [scope]], b"manifest/p-1/1/0/0": [kept, lost]})
+
+    outputs = stage.deliver([patient(), observation(1), observation(2)], when=WEEKS[1])
+
+    assert set(outputs.changes()) == {
+        ("updated", "Patient", PATIENT),
+        ("created", "Observation", "o-1"),
+        ("created", "Observation", "o-2"),
+    }
+    assert [dict(row.headers)["x-version"] for row in outputs.of("fhir.state.Observation")] == [b"5", b"1"]
+    assert stage.deliver([patient(), observation(1), observation(2)], when=WEEKS[2]).changes() == []
