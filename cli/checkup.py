@@ -9,11 +9,13 @@ from pathlib import Path
 
 import aiohttp
 
+from cli import removals
 from cli.broker.errors import Unreachable
 from cli.connection import administration
 from cli.topics import kafka, plan
 from ingress import set_aside
 from models import privacy
+from models.errors import Misconfigured
 from models.settings import IngressSettings, KafkaSettings, WorkerSettings
 from models.topics import STAGES
 
@@ -93,6 +95,18 @@ async def topics(settings: KafkaSettings) -> list[Finding]:
         Finding(what="kafka", well=True, says=f"answers at {settings.kafka_bootstrap_servers}"),
         Finding(what="topics", well=not missing and not differences, says=says),
     ]
+
+
+async def removals_held(settings: KafkaSettings) -> Finding:
+    """Look whether removals wait for a person."""
+    try:
+        found = await removals.waiting(settings, removals.Filter())
+    except (Unreachable, Misconfigured):
+        return Finding(what="removals", well=False, says="cannot be looked at: see kafka and topics")
+    count = sum(one.resources for one in found)
+    patients = len({one.patient_id for one in found})
+    says = f"{count} resources of {patients} patients are held: `metriport-streams fhir removals list` says more"
+    return Finding(what="removals", well=not found, says=says if found else "none is held")
 
 
 async def processes(ingress: IngressSettings, worker: WorkerSettings) -> list[Finding]:

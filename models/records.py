@@ -219,17 +219,49 @@ class SnapshotCounts(Record):
     missing: int = 0
     removed: int = 0
     superseded: int = 0
+    held: int = Field(0, description="Would be removed if it were not so many: a person decides.")
 
 
 class Snapshot(Common):
-    """`fhir.snapshots`: one processed bundle."""
+    """`fhir.snapshots`: one processed bundle, or one decision about what is held."""
 
     snapshot_id: str
-    kind: BundleKind
+    kind: BundleKind | Literal["decision"]
     complete: bool
     filters: Filters | None = None
     counts: SnapshotCounts
     by_type: dict[str, int] = Field(default_factory=dict, description="Accepted resources by type.")
+    state: dict[str, int] = Field(default_factory=dict, description="Resources in `fhir.state.*` afterwards, by type.")
+    missing: list[str] = Field(
+        default_factory=list, description="`Type/identity` of what the counts call missing; the first 1,000."
+    )
     sha256: str | None = None
     stale: bool = Field(default=False, description="Older than what the state already holds; changed nothing.")
     reason: str | None = Field(None, description="Why the bundle could not be read, if so.")
+
+
+class Hold(Record):
+    """What one snapshot would have removed."""
+
+    snapshot_id: str
+    count: int
+    by_type: dict[str, int]
+    resources: list[str] = Field(description="`Type/identity`; the first 1,000.")
+
+
+class Held(Record):
+    """`fhir.held`: a patient's resources that are missing, and whose removal waits for a person."""
+
+    patient_id: str
+    holds: list[Hold]
+
+
+class RemovalDecision(Record):
+    """`release.bundles`: what an operator decided about what one snapshot would have removed."""
+
+    decision_id: str
+    patient_id: str
+    snapshot_id: str
+    action: Literal["apply", "discard"] = Field(description="`apply`: remove it. `discard`: it is not missing.")
+    resource_type: str | None = Field(None, description="null: all types.")
+    decided_at: str

@@ -61,6 +61,7 @@ BULK_PATIENTS = "bulk-patients"
 FHIR_CHANGES = "fhir.changes"
 FHIR_SNAPSHOTS = "fhir.snapshots"
 FHIR_REJECTED = "fhir.rejected"
+FHIR_HELD = "fhir.held"
 PATIENTS = "patients"
 REQUESTS = "requests"
 BULK_JOBS = "bulk-jobs"
@@ -112,6 +113,11 @@ class Topic:
         return settings
 
 
+def release(stage: str) -> str:
+    """Return the name of the topic of what operators decided for a stage: only commands write there."""
+    return f"release.{stage}"
+
+
 def quarantine(stage: str) -> str:
     """Return the name of a stage's quarantine topic. One per stage: each topic has one writer."""
     return f"quarantine.{stage}"
@@ -157,6 +163,8 @@ def _topics(fhir_state_types: tuple[str, ...]) -> Iterator[Topic]:
         )
     yield Topic(FHIR_SNAPSHOTS, "patient id", "counts and source of one processed bundle")
     yield Topic(FHIR_REJECTED, "patient id", "an OperationOutcome and where the bytes are", 90 * DAY_MS)
+    yield Topic(FHIR_HELD, "patient id", "what is missing, and whose removal waits for a person", compacted=True)
+    yield Topic(release("bundles"), "patient id", "what an operator decided about what is held")
     yield Topic(PATIENTS, "patient id", "the patient's state", compacted=True)
     yield Topic(
         REQUESTS, "patient id/request id", "what was asked of Metriport, and what has come of it", compacted=True

@@ -32,5 +32,6 @@ async def _findings(ingress: IngressSettings, worker: WorkerSettings) -> list[Fi
         checkup.spools(ingress.spool_dir),
         checkup.folder("state", worker.state_dir),
         *await checkup.topics(ingress),
+        await checkup.removals_held(ingress),
         *await checkup.processes(ingress, worker),
     ]

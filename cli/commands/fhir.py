@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 import typer
 
 from cli import fhir_check, output
+from cli.commands import removals
 from cli.output import Json
 from streams.bundles.judges import Standards, judges
 
 app = typer.Typer(help="FHIR resources, as the bundles stage sees them.", no_args_is_help=True)
+app.add_typer(removals.app, name="removals")
 
 _COLUMNS = ("file", "resource", "type", "verdict", "code", "expression", "text")
 _DATA_COLUMNS = ("id", "data")

@@ -17,6 +17,8 @@ MODELS: Mapping[str, type[Record]] = {
     topics.BUNDLES: records.Bundle,
     topics.BULK_PATIENTS: records.BulkPatient,
     topics.FHIR_SNAPSHOTS: records.Snapshot,
+    topics.FHIR_HELD: records.Held,
+    topics.release("bundles"): records.RemovalDecision,
     topics.PATIENTS: states.PatientState,
     topics.REQUESTS: states.RequestState,
     topics.BULK_JOBS: states.BulkJobState,

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from streams.bundles import brake as brakes
+from streams.bundles import holds
 from streams.bundles.brake import Brake
 from streams.bundles.examination import CRASHED, REFUSED
 from streams.bundles.manifest import Absence, Entry, Manifest
@@ -98,14 +99,15 @@ class Counts:
 class Difference:
     """Everything that a snapshot changes, in an order that depends on the snapshot and the manifest alone.
 
-    `missing` and `held` are the entries counted as that; `newly_held` says whether it is this snapshot that holds some.
+    `missing` are the entries counted as that, `held` those whose removal this snapshot holds. `holds_changed` says
+    whether there is more or less of what waits for a person than before.
     """
 
     events: list[Event] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     missing: list[Entry] = field(default_factory=list)
     held: list[Entry] = field(default_factory=list)
-    newly_held: bool = False
+    holds_changed: bool = False
 
 
 def is_stale(manifest: Manifest, source: Source) -> bool:
@@ -137,9 +139,74 @@ def repeat(manifest: Manifest, source: Source, rules: Rules) -> Difference | Non
     return _Fold(manifest, source, rules, counts).fold((), (), present=present)
 
 
-class _Fold:
-    def __init__(self, manifest: Manifest, source: Source, rules: Rules, counts: Counts | None = None) -> None:
+def decide(manifest: Manifest, snapshot_id: str, resource_type: str | None, *, remove: bool) -> Difference:
+    """Fold in what a person decided about what a snapshot would have removed: `remove` it, or it is not missing."""
+    return _Decision(manifest).fold(snapshot_id, resource_type, remove=remove)
+
+
+class _Writing:
+    """What every fold does with entries that end."""
+
+    def __init__(self, manifest: Manifest, counts: Counts | None = None) -> None:
         self._manifest = manifest
+        self._difference = Difference(counts=counts or Counts())
+        self._counts = self._difference.counts
+        self._tell = self._difference.events.append
+        self._holds = holds.counts(manifest)
+
+    def _drop(self, entry: Entry, scope: int) -> None:
+        """Note that a scope has `entry` no longer; if none has, it ends."""
+        published = entry.published
+        entry.scopes = tuple(number for number in entry.scopes if number != scope)
+        entry.set_absence(scope, None)
+        self._manifest.put(entry)
+        if entry.scopes:
+            return
+        self._end(entry)
+        if published:
+            self._counts.removed += 1
+            own = entry.ids[0] if entry.ids else ""
+            self._tell(Event("removed", entry.type, entry.identity, own, entry.version, entry.content))
+
+    def _end(self, entry: Entry) -> None:
+        """Take an entry out of the state: should these bytes come back, they are new."""
+        self._publish(entry, published=False)
+        entry.partial, entry.scopes, entry.absences = False, (), ()
+        entry.raw = entry.rejected = b""
+        self._manifest.put(entry)
+
+    def _publish(self, entry: Entry, *, published: bool) -> None:
+        state = self._manifest.head.state
+        state[entry.type] = state.get(entry.type, 0) + published - entry.published
+        entry.published = published
+
+
+class _Decision(_Writing):
+    def fold(self, snapshot_id: str, resource_type: str | None, *, remove: bool) -> Difference:
+        """Fold in one decision; what is held under the snapshot no longer, it does not touch."""
+        numbers = {number for number, held in self._manifest.head.holds.items() if held == snapshot_id}
+        chosen = [
+            (entry, absence.scope)
+            for entry in sorted(self._manifest, key=_identity)
+            for absence in entry.absences
+            if absence.hold in numbers and resource_type in {None, entry.type}
+        ]
+        for entry, scope in chosen:
+            if remove:
+                self._drop(entry, scope)
+            else:
+                entry.set_absence(scope, None)
+                self._manifest.put(entry)
+        self._difference.holds_changed = holds.settle(self._manifest, self._holds)
+        if self._manifest.is_changed:
+            for each in (*self._manifest.head.scopes, self._manifest.head.partial):
+                each.sha256 = ""
+        return self._difference
+
+
+class _Fold(_Writing):
+    def __init__(self, manifest: Manifest, source: Source, rules: Rules, counts: Counts | None = None) -> None:
+        super().__init__(manifest, counts)
         self._source = source
         self._rules = rules
         self._number = manifest.scope(source.scope)
@@ -150,9 +217,6 @@ class _Fold:
         self._is_late = source.when_ms < self._whens[self._number]
         self._may_fold = True
         self._present: set[int] = set()
-        self._difference = Difference(counts=counts or Counts())
-        self._counts = self._difference.counts
-        self._tell = self._difference.events.append
 
     def fold(
         self, seen: Iterable[tuple[Entry, bytes]], rows: Sequence[Row], *, present: Iterable[Entry] = ()
@@ -262,18 +326,6 @@ class _Fold:
         folded.ids = ()
         folded.content = folded.text = folded.facets = folded.names = folded.links = b""
 
-    def _end(self, entry: Entry) -> None:
-        """Take an entry out of the state: should these bytes come back, they are new."""
-        self._publish(entry, published=False)
-        entry.partial, entry.scopes, entry.absences = False, (), ()
-        entry.raw = entry.rejected = b""
-        self._manifest.put(entry)
-
-    def _publish(self, entry: Entry, *, published: bool) -> None:
-        state = self._manifest.head.state
-        state[entry.type] = state.get(entry.type, 0) + published - entry.published
-        entry.published = published
-
     def _keep(self, entry: Entry, *, changed: bool, confirmed: bool) -> None:
         """Note that the scope has `entry`, and says what it says, if so; write it back only if that is anything new."""
         self._present.add(id(entry))
@@ -346,13 +398,21 @@ class _Fold:
                 self._counts.missing += 1
                 self._difference.missing.append(entry)
         going = [entry for entry in over if entry.published and len(entry.scopes) == 1]
-        if going and self._is_too_much(going):
-            self._hold(going)
-            over = [entry for entry in over if not (entry.published and len(entry.scopes) == 1)]
-        elif going:
-            self._rules.brake.note_removed(self._scope, len(going), self._source.at_ms)
+        fresh = [entry for entry in going if not self._is_held(entry)]
+        if fresh and self._is_too_much(going):
+            self._hold(fresh)
+        elif fresh:
+            self._rules.brake.note_removed(self._scope, len(fresh), self._source.at_ms)
+        kept = {id(entry) for entry in going if self._is_held(entry)}
+        self._counts.held = len(kept)
         for entry in over:
-            self._drop(entry)
+            if id(entry) not in kept:
+                self._drop(entry, self._number)
+
+    def _is_held(self, entry: Entry) -> bool:
+        """Whether its removal waits for a person, who decides; or else the resource must be there again."""
+        absence = entry.absence(self._number)
+        return absence is not None and absence.hold > 0
 
     def _is_over(self, entry: Entry, *, is_new: bool) -> bool:
         """Whether the grace is over. Counts this absence if it `is_new`: the same bytes are one absence."""
@@ -375,32 +435,16 @@ class _Fold:
         return self._rules.brake.is_too_much(self._scope, len(going), at_ms) or brakes.is_whole(self._manifest, going)
 
     def _hold(self, going: list[Entry]) -> None:
-        """Let a person decide. What is held already stays under its number."""
-        holds = self._manifest.head.holds
-        number = max(holds, default=0) + 1
+        """Let a person decide."""
+        known = self._manifest.head.holds
+        number = max(known, default=0) + 1
+        known[number] = self._source.snapshot_id
         for entry in going:
             absence = entry.absence(self._number)
             assert absence is not None, "it is missing"
-            if not absence.hold:
-                holds[number] = self._source.snapshot_id
-                entry.set_absence(self._number, absence._replace(hold=number))
-                self._manifest.put(entry)
-        self._difference.newly_held = number in holds
-        self._counts.held = len(going)
+            entry.set_absence(self._number, absence._replace(hold=number))
+            self._manifest.put(entry)
         self._difference.held = going
-
-    def _drop(self, entry: Entry) -> None:
-        published = entry.published
-        entry.scopes = tuple(number for number in entry.scopes if number != self._number)
-        entry.set_absence(self._number, None)
-        self._manifest.put(entry)
-        if entry.scopes:
-            return
-        self._end(entry)
-        if published:
-            self._counts.removed += 1
-            own = entry.ids[0] if entry.ids else ""
-            self._tell(Event("removed", entry.type, entry.identity, own, entry.version, entry.content))
 
     # --- what is noted of the snapshot -----------------------------------------------------------------------------
 
@@ -419,9 +463,7 @@ class _Fold:
 
     def _note_snapshot(self) -> None:
         source, head, known = self._source, self._manifest.head, self._scope
-        if head.holds:
-            held = {absence.hold for entry in self._manifest for absence in entry.absences}
-            head.holds = {number: snapshot for number, snapshot in head.holds.items() if number in held}
+        self._difference.holds_changed = holds.settle(self._manifest, self._holds)
         if self._manifest.is_changed:
             for scope in (*head.scopes, head.partial):
                 scope.sha256 = ""

@@ -12,14 +12,14 @@ from contextlib import aclosing, nullcontext
 from typing import NamedTuple
 
 from models import headers, records, topics
-from streams.bundles import clock, collector, manifests, outputs, snapshot
+from streams.bundles import clock, collector, decision, diff, holds, manifests, outputs, snapshot
 from streams.bundles.blobs import Blobs
 from streams.bundles.brake import Brake
 from streams.bundles.bundle_file import BundleFile
 from streams.bundles.bundle_record import BundleRecord, decoded, snapshot_value
 from streams.bundles.diff import Difference, Grace, Rules
 from streams.bundles.envelope import Envelope
-from streams.bundles.events import WHEN_NOT_BELIEVED
+from streams.bundles.events import REMOVALS_HELD, WHEN_NOT_BELIEVED
 from streams.bundles.examination import CRASHED, REFUSED
 from streams.bundles.manifest import Manifest
 from streams.bundles.outputs import Facts
@@ -62,8 +62,9 @@ class BundlesJob:
         self._started: Future[None] | None = None
         prefix = options.prefix
         states = (f"fhir.state.{name}" for name in (*options.state_types, "other"))
-        named = (topics.FHIR_CHANGES, topics.FHIR_SNAPSHOTS, topics.FHIR_REJECTED, *states)
+        named = (topics.FHIR_CHANGES, topics.FHIR_SNAPSHOTS, topics.FHIR_REJECTED, topics.FHIR_HELD, *states)
         self.outputs = tuple(prefix + name for name in named)
+        self._decisions = prefix + topics.release("bundles")
         self.quarantine = prefix + topics.quarantine("bundles")
 
     def bound(self, _engine: object) -> None:
@@ -76,18 +77,24 @@ class BundlesJob:
         await asyncio.wrap_future(self._started)
 
     async def process(self, record: Record, reading: Reading) -> AsyncGenerator[Step, None]:
-        """Yield the steps of one bundle. They are made in a thread, which stops soon after nobody asks for more."""
-        source = decoded(record)
-        bundle = source.facts
-        if not bundle.patient_id:
-            raise Poison("no_patient")
-        if bundle.outcome != "stored" or bundle.format != "json":
-            return
-        if bundle.bytes and not bundle.blob:
-            raise Poison("no_blob")
+        """Yield the steps of one bundle, or of one decision of an operator.
+
+        They are made in a thread, which stops soon after nobody asks for more.
+        """
         progress = Progress(reading.moved)
-        try:
+        if record.topic == self._decisions:
+            steps = self._decided(record, decision.decoded(record), reading)
+        else:
+            source = decoded(record)
+            bundle = source.facts
+            if not bundle.patient_id:
+                raise Poison("no_patient")
+            if bundle.outcome != "stored" or bundle.format != "json":
+                return
+            if bundle.bytes and not bundle.blob:
+                raise Poison("no_blob")
             steps = self._steps(record, source, reading, progress)
+        try:
             async with aclosing(in_helpings(steps, self._threads, count=_HELPING_STEPS)) as helpings:
                 async for step in helpings:
                     yield step
@@ -96,11 +103,13 @@ class BundlesJob:
 
     def refused(self, record: Record, reason: str) -> tuple[Output, ...]:
         """Return the snapshot that says why a bundle was not taken; nothing for a record that is none."""
+        if record.topic == self._decisions:
+            return ()
         try:
             source = decoded(record)
         except Poison:
             return ()
-        return (self._snapshot(source, Found(None, {}), reason),)
+        return (self._snapshot(source, Found(None, {}), None, reason),)
 
     def _steps(self, record: Record, source: BundleRecord, reading: Reading, progress: Progress) -> Iterator[Step]:
         bundle = source.facts
@@ -109,16 +118,31 @@ class BundlesJob:
         on_disk = self._blobs.on_disk(bundle.blob, progress) if bundle.blob else nullcontext(BundleFile())
         with on_disk as opened, collector.paused_for(opened.size()):
             found = self._compared(record, bundle, opened, manifest)
-            last = Step([self._snapshot(source, found)])
+            last = Step([self._snapshot(source, found, manifest)])
             if found.difference is not None:
-                for batch in _batches(self._published(record, bundle, opened, found.difference)):
-                    yield Step(batch)
-                for key, value in manifest.shards():
-                    yield Step(changes={key: value})
+                yield from self._changed(record, bundle, opened, found.difference, manifest)
                 last = last._replace(changes=dict(manifest.switch()), atomic=True)
             if len(manifest) > _ENTRIES_MANY:
                 manifest.let_go()
             yield last
+
+    def _decided(self, record: Record, decided: records.RemovalDecision, reading: Reading) -> Iterator[Step]:
+        """Yield the steps of what an operator decided; it is told like a snapshot."""
+        bundle = decision.as_bundle(decided)
+        manifest = manifests.read(decided.patient_id, reading.get)
+        difference = diff.decide(manifest, decided.snapshot_id, decided.resource_type, remove=decided.action == "apply")
+        last = Step([self._snapshot(BundleRecord(bundle, {}), Found(difference, {}), manifest)])
+        yield from self._changed(record, bundle, BundleFile(), difference, manifest)
+        yield last._replace(changes=dict(manifest.switch()), atomic=True)
+
+    def _changed(
+        self, record: Record, bundle: records.Bundle, opened: BundleFile, difference: Difference, manifest: Manifest
+    ) -> Iterator[Step]:
+        """Yield the steps that publish a difference, and those that write the manifest beside the old one."""
+        for batch in _batches(self._published(record, bundle, opened, difference, manifest)):
+            yield Step(batch)
+        for key, value in manifest.shards():
+            yield Step(changes={key: value})
 
     def _compared(self, record: Record, bundle: records.Bundle, opened: BundleFile, manifest: Manifest) -> Found:
         options = self._options
@@ -129,7 +153,7 @@ class BundlesJob:
             raise Poison(unreadable.reason) from None
 
     def _published(
-        self, record: Record, bundle: records.Bundle, opened: BundleFile, difference: Difference
+        self, record: Record, bundle: records.Bundle, opened: BundleFile, difference: Difference, manifest: Manifest
     ) -> Iterator[Output]:
         """Yield the changes between their marks, if there are any, and what was refused."""
         facts = self._facts(bundle)
@@ -137,7 +161,7 @@ class BundlesJob:
         def bytes_of(row: Row) -> bytes:
             return opened.bytes(row.start, row.end)
 
-        changed = any(event.change not in REFUSED for event in difference.events)
+        changed = bool(difference.held) or any(event.change not in REFUSED for event in difference.events)
         if changed:
             yield outputs.started(facts)
         # Let go of one by one: to free half a million at once would hold up everybody.
@@ -149,19 +173,29 @@ class BundlesJob:
                 refused = quarantine.quarantined(record, CRASHED, topic=self.quarantine)
                 fits = event.row.end - event.row.start <= facts.value_bytes_max
                 yield refused._replace(value=bytes_of(event.row) if fits else outputs.pointer(facts, event.row))
+        if difference.held:
+            REMOVALS_HELD(len(difference.held), resources=len(difference.held))
+            yield outputs.held(facts, difference.held)
+        if difference.holds_changed:
+            yield outputs.waiting(facts, holds.told(manifest))
         if changed:
             yield outputs.completed(facts, difference.counts)
 
-    def _snapshot(self, source: BundleRecord, found: Found, reason: str | None = None) -> Output:
+    def _snapshot(
+        self, source: BundleRecord, found: Found, manifest: Manifest | None, reason: str | None = None
+    ) -> Output:
         bundle = source.facts
+        state = manifest.head.state if manifest is not None else {}
         counts = outputs.as_json(found.difference.counts) if found.difference is not None else {}
         summary = records.Snapshot(
             **{name: getattr(bundle, name) for name in records.Common.model_fields},
             snapshot_id=bundle.message_id,
-            kind=bundle.kind,
+            kind="decision" if bundle.type == topics.release("bundles") else bundle.kind,
             complete=bundle.complete,
             counts=records.SnapshotCounts.model_validate(counts),
             by_type=found.by_type,
+            state={name: count for name, count in sorted(state.items()) if count},
+            missing=holds.names(found.difference.missing) if found.difference is not None else [],
             sha256=bundle.sha256,
             stale=found.difference is None and reason is None,
             reason=reason,

@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 import orjson
 
-from models import topics
+from models import records, topics
 from models.headers import JSON, Header
+from streams.bundles import holds
 from streams.bundles.diff import Counts, Event
 from streams.bundles.envelope import Envelope
 from streams.bundles.examination import REFUSED
 from streams.bundles.library import FHIR_VERSION
+from streams.bundles.manifest import Entry
 from streams.bundles.survey import Row
 from streams.engine.job import Output
 
@@ -39,6 +41,18 @@ class Facts(NamedTuple):
 def started(facts: Facts) -> Output:
     """Return the mark before a snapshot's changes."""
     return _mark(facts, "started", {"snapshotId": facts.snapshot_id})
+
+
+def held(facts: Facts, entries: list[Entry]) -> Output:
+    """Return the mark that says what would have been removed; nothing about it changed."""
+    value = {"snapshotId": facts.snapshot_id, "held": len(entries), "resources": holds.names(entries)}
+    return _mark(facts, "held", value, change="removal.held")
+
+
+def waiting(facts: Facts, found: records.Held | None) -> Output:
+    """Return what waits for a person now; the end of that, if nothing does."""
+    value = found.model_dump_json(by_alias=True).encode() if found is not None else None
+    return facts.envelope.record(topics.FHIR_HELD, "held", value, JSON, [])
 
 
 def completed(facts: Facts, counts: Counts) -> Output:
@@ -118,6 +132,6 @@ def _range(row: Row) -> bytes:
     return b"%d-%d" % (row.start, row.end)
 
 
-def _mark(facts: Facts, which: str, value: dict[str, object]) -> Output:
-    found = _of_snapshot(facts, f"snapshot.{which}")
+def _mark(facts: Facts, which: str, value: dict[str, object], *, change: str = "") -> Output:
+    found = _of_snapshot(facts, change or f"snapshot.{which}")
     return facts.envelope.record(topics.FHIR_CHANGES, which, orjson.dumps(value), JSON, found)

@@ -7,6 +7,7 @@ from pydantic import Field
 from models import topics
 from models.settings import WorkerSettings
 from streams.bundles import content
+from streams.bundles.brake import Brake
 from streams.bundles.diff import Grace
 from streams.bundles.job import Options
 from streams.bundles.judges import Standards, validator_id
@@ -36,6 +37,9 @@ class BundlesSettings(WorkerSettings):
     value_bytes_max: int = Field(8 * 2**20, ge=1024, description="A larger resource is published as a pointer.")
     removed_after_absences: int = Field(2, ge=1, description="Complete snapshots without a resource before it is gone.")
     removed_after_days: float = Field(7, ge=0, description="Days between the first and the last of them.")
+    removals_share_max: float = Field(0.2, ge=0, le=1, description="A larger share of a patient's resources is held.")
+    removals_held_from: int = Field(10, ge=1, description="Fewer resources are never held for their share.")
+    removals_window_days: int = Field(30, ge=1, description="Days whose removals are added up.")
 
     @property
     def standards(self) -> Standards:
@@ -73,4 +77,5 @@ class BundlesSettings(WorkerSettings):
             ),
             limits=SnapshotLimits(resources_max=self.bundle_resources_max),
             grace=Grace(self.removed_after_absences, round(self.removed_after_days * _DAY_MS)),
+            brake=Brake(self.removals_share_max, self.removals_held_from, self.removals_window_days),
         )

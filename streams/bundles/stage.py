@@ -1,5 +1,8 @@
 """The `bundles` stage: `bundles` -> `fhir.changes` · `fhir.state.<Type>` · `fhir.snapshots` · `fhir.rejected`.
 
+What operators decided about removals that are held (`release.bundles`) is its second source; what is held is in
+`fhir.held`.
+
 Key: the patient's id; in `fhir.state.*` patient/Type/identity. Delivery: as every stage. A bundle that cannot be read
 goes to `quarantine.bundles` with its reason, and is told in `fhir.snapshots`; a resource that cannot, to
 `fhir.rejected`.
@@ -15,7 +18,7 @@ from streams.bundles.settings import BundlesSettings
 from streams.configuration import engine_settings
 from streams.engine.app import Worker, create
 
-SOURCES = (topics.BUNDLES,)
+SOURCES = (topics.BUNDLES, topics.release("bundles"))
 
 
 def worker(settings: WorkerSettings) -> Worker:

@@ -25,6 +25,7 @@ judges = cache(build_judges)
 
 PATIENT = "p-1"
 SOURCE = "metriport.bundles"
+DECISIONS = "metriport.release.bundles"
 EMPTY = {}
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -90,13 +91,27 @@ class Stage:
         self.kafka = RowByRow()
         self._state = MemoryState(self.kafka)
         self._folder = folder
-        self._records = 0
+        self._records = self._decisions = 0
 
     def deliver(self, bundle, *, killed_after=None, replaced=EMPTY, **facts):
         """Process one bundle, resources or bytes; return its outputs. The first worker dies after so many effects."""
         record = self._record(bundle, facts)
         for written, instead in replaced.items():
             record.value = record.value.replace(written, instead)
+        return self.deliver_record(record, killed_after=killed_after)
+
+    def decide(self, snapshot_id, action, *, resource_type=None, killed_after=None):
+        """Process what an operator decided."""
+        self._decisions += 1
+        value = {
+            "decisionId": f"d-{self._decisions}",
+            "patientId": PATIENT,
+            "snapshotId": snapshot_id,
+            "action": action,
+            "resourceType": resource_type,
+            "decidedAt": "2025-03-01T00:00:00Z",
+        }
+        record = SourceRecord(json.dumps(value).encode(), self._decisions - 1, topic=DECISIONS)
         return self.deliver_record(record, killed_after=killed_after)
 
     def deliver_record(self, record, *, killed_after=None):
@@ -136,7 +151,7 @@ class Stage:
         found = {}
         for row in self.topics.get("metriport.fhir.changes", []):
             headers = dict(row.headers)
-            if b"snapshot" in headers["x-change"]:
+            if headers["x-change"].startswith((b"snapshot", b"removal")):
                 continue
             key = b"/".join((row.key, headers["x-resource-type"], headers["x-identity"])).decode()
             if headers["x-change"] in {b"removed", b"superseded"}:
@@ -155,11 +170,11 @@ class Stage:
         (self._folder / name).write_bytes(raw)
         when = f"2025-01-01T00:00:00.{self._records:03d}Z"
         known = {"messageId": f"m-{self._records}", "when": when, "sha256": hashlib.sha256(raw).hexdigest()}
-        return SourceRecord(record_value(**{"blob": name, **known, **facts}), self._records)
+        return SourceRecord(record_value(**{"blob": name, **known, **facts}), self._records - 1)
 
     async def _process(self, record):
         """Let a worker begin and process the record; return whether it lived to the end."""
-        process = Process(self.job, self.kafka, self._state, sources=(SOURCE,), record_bytes_max=40 * 2**20)
+        process = Process(self.job, self.kafka, self._state, sources=(SOURCE, DECISIONS), record_bytes_max=40 * 2**20)
         try:
             await process.begin()
         except Crash:
@@ -178,7 +193,7 @@ class Outputs(list):
         return [
             (headers["x-change"].decode(), headers["x-resource-type"].decode(), headers["x-identity"].decode())
             for headers in (dict(row.headers) for row in self.of("fhir.changes"))
-            if not headers["x-change"].startswith(b"snapshot")
+            if not headers["x-change"].startswith((b"snapshot", b"removal"))
         ]
 
     def of(self, topic):

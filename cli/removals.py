@@ -1,0 +1,118 @@
+"""Removals that are held: what waits for a person, and the decisions that a person makes about it.
+
+A decision is a record of `release.bundles`, which the bundles stage reads. Nothing here writes into a stage's outputs.
+"""
+
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from cli.broker.errors import Unreachable
+from cli.connection import REQUEST_TIMEOUT_MS
+from cli.records import records
+from models import headers, topics
+from models.records import Held, RemovalDecision
+from models.security import client_options
+from models.settings import KafkaSettings
+
+Action = Literal["apply", "discard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What one snapshot would have removed of one patient's resources, of one type."""
+
+    patient_id: str
+    snapshot_id: str
+    resource_type: str
+    resources: int
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What is meant; None is everything."""
+
+    patient_id: str | None = None
+    resource_type: str | None = None
+    snapshot_id: str | None = None
+
+    def takes(self, one: Waiting) -> bool:
+        """Whether this is meant."""
+        return (
+            self.patient_id in {None, one.patient_id}
+            and self.resource_type in {None, one.resource_type}
+            and self.snapshot_id in {None, one.snapshot_id}
+        )
+
+
+async def waiting(settings: KafkaSettings, wanted: Filter) -> list[Waiting]:
+    """Return what waits and is meant, by patient; raise `Unreachable`, or `Misconfigured` if there is no such topic."""
+    owner = wanted.patient_id.encode() if wanted.patient_id is not None else None
+    newest: dict[bytes, tuple[bytes | None, int]] = {}
+    topic = settings.topic_prefix + topics.FHIR_HELD
+    async with aclosing(records(settings, [topic], from_start=True, follow=False, partition_of=owner)) as found:
+        async for record in found:
+            newest[record.key or b""] = (record.value, record.partition)
+    return [
+        one
+        for _, (value, partition) in sorted(newest.items())
+        if value is not None
+        for one in _each(Held.model_validate_json(value), partition)
+        if wanted.takes(one)
+    ]
+
+
+def _each(held: Held, partition: int) -> Iterable[Waiting]:
+    for hold in held.holds:
+        for name, count in sorted(hold.by_type.items()):
+            yield Waiting(held.patient_id, hold.snapshot_id, name, count, partition)
+
+
+async def decide(settings: KafkaSettings, action: Action, chosen: Iterable[Waiting]) -> None:
+    """Write a decision about each; return when Kafka has acknowledged all."""
+    decided_at = headers.timestamp(datetime.now(UTC))
+    async with _producer(settings) as producer:
+        for one in chosen:
+            decision = RemovalDecision(
+                decision_id=str(uuid.uuid4()),
+                patient_id=one.patient_id,
+                snapshot_id=one.snapshot_id,
+                action=action,
+                resource_type=one.resource_type,
+                decided_at=decided_at,
+            )
+            about = headers.cloud_event(
+                ce_id=decision.decision_id,
+                source="metriport-streams/operator",
+                kind=f"{topics.release('bundles')}.{action}",
+                time=decided_at,
+            )
+            # Where the patient's other records are: the stage keeps all of a patient in one partition number.
+            await producer.send_and_wait(
+                settings.topic_prefix + topics.release("bundles"),
+                decision.model_dump_json(by_alias=True).encode(),
+                key=one.patient_id.encode(),
+                partition=one.partition,
+                headers=about,
+            )
+
+
+@asynccontextmanager
+async def _producer(settings: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(
+        acks="all", enable_idempotence=True, request_timeout_ms=REQUEST_TIMEOUT_MS, **client_options(settings)
+    )
+    try:
+        await producer.start()
+        yield producer
+    except (KafkaError, OSError):
+        raise Unreachable(f"No Kafka took the decision at {settings.kafka_bootstrap_servers}.") from None
+    finally:
+        await producer.stop()

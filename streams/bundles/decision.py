@@ -1,0 +1,30 @@
+"""One record of `release.bundles`: what an operator decided about removals that are held."""
+
+from pydantic import ValidationError
+
+from models import records, topics
+from streams.engine.job import Poison, Record
+
+
+def decoded(record: Record) -> records.RemovalDecision:
+    """Return what a record says, or raise `Poison`."""
+    try:
+        found = records.RemovalDecision.model_validate_json(record.value or b"")
+    except ValidationError:
+        raise Poison("unreadable") from None
+    if not found.patient_id:
+        raise Poison("no_patient")
+    return found
+
+
+def as_bundle(decided: records.RemovalDecision) -> records.Bundle:
+    """Return what a decision's records say about where they come from, as those of a bundle do."""
+    return records.Bundle(
+        message_id=decided.decision_id,
+        type=topics.release("bundles"),
+        when=decided.decided_at,
+        patient_id=decided.patient_id,
+        kind="consolidated",
+        complete=False,
+        outcome="stored",
+    )
