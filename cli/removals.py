@@ -3,12 +3,15 @@
 A decision is a record of `release.bundles`, which the bundles stage reads. Nothing here writes into a stage's outputs.
 """
 
+import getpass
+import json
+import socket
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -20,6 +23,8 @@ from models import headers, topics
 from models.records import Held, RemovalDecision
 from models.security import client_options
 from models.settings import KafkaSettings
+
+TOLD_MAX = 1000
 
 Action = Literal["apply", "discard"]
 
@@ -75,19 +80,26 @@ def _each(held: Held, partition: int) -> Iterable[Waiting]:
             yield Waiting(held.patient_id, hold.snapshot_id, name, count, partition)
 
 
-async def decide(settings: KafkaSettings, action: Action, chosen: Iterable[Waiting]) -> None:
-    """Write a decision about each; return when Kafka has acknowledged all."""
+async def decide(settings: KafkaSettings, action: Action, chosen: Sequence[Waiting]) -> None:
+    """Tell of the decisions in `audit`, then write each; return when Kafka has acknowledged all."""
     decided_at = headers.timestamp(datetime.now(UTC))
+    decisions = [
+        RemovalDecision(
+            decision_id=str(uuid.uuid4()),
+            patient_id=one.patient_id,
+            snapshot_id=one.snapshot_id,
+            action=action,
+            resource_type=one.resource_type,
+            decided_at=decided_at,
+        )
+        for one in chosen
+    ]
     async with _producer(settings) as producer:
-        for one in chosen:
-            decision = RemovalDecision(
-                decision_id=str(uuid.uuid4()),
-                patient_id=one.patient_id,
-                snapshot_id=one.snapshot_id,
-                action=action,
-                resource_type=one.resource_type,
-                decided_at=decided_at,
-            )
+        told = json.dumps(_told(action, chosen, decisions, decided_at)).encode()
+        await producer.send_and_wait(
+            settings.topic_prefix + topics.AUDIT, told, headers=[("content-type", headers.JSON)]
+        )
+        for one, decision in zip(chosen, decisions, strict=True):
             about = headers.cloud_event(
                 ce_id=decision.decision_id,
                 source="metriport-streams/operator",
@@ -102,6 +114,21 @@ async def decide(settings: KafkaSettings, action: Action, chosen: Iterable[Waiti
                 partition=one.partition,
                 headers=about,
             )
+
+
+def _told(
+    action: Action, chosen: Sequence[Waiting], decisions: Sequence[RemovalDecision], decided_at: str
+) -> dict[str, Any]:
+    """Return what is told of it to whoever audits: nothing about whom it is."""
+    count, patients = sum(one.resources for one in chosen), len({one.patient_id for one in chosen})
+    return {
+        "at": decided_at,
+        "by": f"{getpass.getuser()}@{socket.gethostname()}",
+        "command": f"fhir removals {action}",
+        "stage": "bundles",
+        "says": f"{count} resources of {patients} patients",
+        "decisions": [decision.decision_id for decision in decisions[:TOLD_MAX]],
+    }
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 
 Outcome = Literal["stored", "expired", "failed"]
 BundleKind = Literal["consolidated", "encounter", "notification"]
+REMOVALS: Literal["removals"] = "removals"
 RowStatus = Literal["successful", "failed", "waiting"]
 
 
@@ -259,6 +260,7 @@ class Held(Record):
 class RemovalDecision(Record):
     """`release.bundles`: what an operator decided about what one snapshot would have removed."""
 
+    decision: Literal["removals"] = REMOVALS
     decision_id: str
     patient_id: str
     snapshot_id: str

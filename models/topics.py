@@ -113,11 +113,6 @@ class Topic:
         return settings
 
 
-def release(stage: str) -> str:
-    """Return the name of the topic of what operators decided for a stage: only commands write there."""
-    return f"release.{stage}"
-
-
 def quarantine(stage: str) -> str:
     """Return the name of a stage's quarantine topic. One per stage: each topic has one writer."""
     return f"quarantine.{stage}"
@@ -164,7 +159,6 @@ def _topics(fhir_state_types: tuple[str, ...]) -> Iterator[Topic]:
     yield Topic(FHIR_SNAPSHOTS, "patient id", "counts and source of one processed bundle")
     yield Topic(FHIR_REJECTED, "patient id", "an OperationOutcome and where the bytes are", 90 * DAY_MS)
     yield Topic(FHIR_HELD, "patient id", "what is missing, and whose removal waits for a person", compacted=True)
-    yield Topic(release("bundles"), "patient id", "what an operator decided about what is held")
     yield Topic(PATIENTS, "patient id", "the patient's state", compacted=True)
     yield Topic(
         REQUESTS, "patient id/request id", "what was asked of Metriport, and what has come of it", compacted=True
@@ -172,7 +166,7 @@ def _topics(fhir_state_types: tuple[str, ...]) -> Iterator[Topic]:
     yield Topic(BULK_JOBS, "request id", "the bulk job's state", compacted=True)
     yield Topic(AUDIT, "none", "what an operator did: when, who, with which command, what it said")
     for stage in STAGES:
-        yield Topic(release(stage), "none", "what an operator decided for the stage", internal=True)
+        yield Topic(release(stage), "patient id or none", "what an operator decided for the stage", internal=True)
         yield Topic(
             quarantine(stage),
             "as in the source",

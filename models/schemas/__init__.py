@@ -18,7 +18,6 @@ MODELS: Mapping[str, type[Record]] = {
     topics.BULK_PATIENTS: records.BulkPatient,
     topics.FHIR_SNAPSHOTS: records.Snapshot,
     topics.FHIR_HELD: records.Held,
-    topics.release("bundles"): records.RemovalDecision,
     topics.PATIENTS: states.PatientState,
     topics.REQUESTS: states.RequestState,
     topics.BULK_JOBS: states.BulkJobState,

@@ -1,16 +1,19 @@
 """One record of `release.bundles`: what an operator decided about removals that are held."""
 
-from pydantic import ValidationError
+import json
 
 from models import records, topics
 from streams.engine.job import Poison, Record
 
 
-def decoded(record: Record) -> records.RemovalDecision:
-    """Return what a record says, or raise `Poison`."""
+def decoded(record: Record) -> records.RemovalDecision | None:
+    """Return what a record says, None if it is about something else, as the engine's; raise `Poison`."""
     try:
+        said = json.loads(record.value or b"")["decision"]
+        if isinstance(said, str) and said != records.REMOVALS:
+            return None
         found = records.RemovalDecision.model_validate_json(record.value or b"")
-    except ValidationError:
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise Poison("unreadable") from None
     if not found.patient_id:
         raise Poison("no_patient")

@@ -324,7 +324,7 @@ class _Fold(_Writing):
             self._tell(Event("superseded", folded.type, folded.identity, own, folded.version, successor=into.identity))
         self._end(folded)
         folded.ids = ()
-        folded.content = folded.text = folded.facets = folded.names = folded.links = b""
+        folded.content = folded.known_by = b""
 
     def _keep(self, entry: Entry, *, changed: bool, confirmed: bool) -> None:
         """Note that the scope has `entry`, and says what it says, if so; write it back only if that is anything new."""

@@ -83,7 +83,10 @@ class BundlesJob:
         """
         progress = Progress(reading.moved)
         if record.topic == self._decisions:
-            steps = self._decided(record, decision.decoded(record), reading)
+            decided = decision.decoded(record)
+            if decided is None:
+                return
+            steps = self._decided(record, decided, reading)
         else:
             source = decoded(record)
             bundle = source.facts

@@ -55,7 +55,7 @@ class _Entry1(msgspec.Struct, array_like=True):
     ids: tuple[str, ...]
     raw: bytes
     content: bytes = b""
-    match: bytes = b""
+    known_by: bytes = b""
     version: int = 0
     when_ms: int = 0
     scopes: tuple[int, ...] = ()

@@ -20,10 +20,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import structlog
 
-from streams.bundles.manifest import Entry, head_key, read_head, shard_keys
+from streams.bundles import manifests
 from tests.fhir import edits, pipeline
 from tests.fhir.pairs import DIFFERENT, SAME, is_taken_for_the_same
 from tests.unit.bundles.stage import PATIENT, LocalExaminer, Stage
@@ -156,9 +155,8 @@ def play(before, after, facts, made, examiner):
 
 
 def present_ids(stage):
-    head = read_head(stage.state.get(head_key(PATIENT)))
-    shards = [msgspec.msgpack.decode(stage.state[key], type=list[Entry]) for key in shard_keys(PATIENT, head)]
-    return {(entry.type, entry.identity): entry.ids[0] for shard in shards for entry in shard if entry.ids}
+    known = manifests.read(PATIENT, lambda keys: [stage.state.get(key) for key in keys])
+    return {(entry.type, entry.identity): entry.ids[0] for entry in known if entry.ids}
 
 
 def is_phantom(change, own, before, after, made):

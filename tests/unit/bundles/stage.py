@@ -104,6 +104,7 @@ class Stage:
         """Process what an operator decided."""
         self._decisions += 1
         value = {
+            "decision": "removals",
             "decisionId": f"d-{self._decisions}",
             "patientId": PATIENT,
             "snapshotId": snapshot_id,

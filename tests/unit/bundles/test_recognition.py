@@ -208,8 +208,11 @@ def test_a_manifest_of_an_older_version_is_read_and_learns_at_the_next_snapshot(
 def age(stage):
     """Give the manifest the form it had before resources were recognised by what they say."""
     state = stage._state.copies[0]
+    head = msgspec.msgpack.decode(state[b"manifest/p-1"])
+    scope = ["consolidated", head[3][0][1], head[3][0][1], *head[3][0][2:6]]
+    state[b"manifest/p-1"] = msgspec.msgpack.encode([1, head[1], head[2], [scope]])
     for key in [key for key in state if key.count(b"/") > 1 and key.startswith(b"manifest/")]:
-        entries = [entry[:13] for entry in msgspec.msgpack.decode(state[key])]
+        entries = [[*entry[:9], 0, 0, 0, entry[10]] for entry in msgspec.msgpack.decode(state[key])]
         for entry in entries:
             entry[4], entry[5] = b"another content.", b"8 bytes."
         state[key] = msgspec.msgpack.encode(entries)

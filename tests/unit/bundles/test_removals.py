@@ -239,7 +239,11 @@ def test_what_is_present_but_rejected_is_not_absent(stage):
     assert f"{PATIENT}/Observation/o-1" in stage.folded_state()
 
 
-@pytest.mark.parametrize("value", [b"{", b"{}", b'{"patientId":"p-1"}', None])
+def test_a_decision_about_something_else_is_not_the_jobs(stage):
+    assert stage.deliver_record(SourceRecord(b'{"decision":"accept","loss":"x"}', 0, topic=DECISIONS)) == []
+
+
+@pytest.mark.parametrize("value", [b"{", b"[]", b"{}", b'{"patientId":"p-1"}', b'{"decision":"removals"}', None])
 def test_a_decision_that_is_none_goes_to_quarantine(stage, value):
     outputs = stage.deliver_record(SourceRecord(value, 1, topic=DECISIONS))
 
