@@ -56,14 +56,26 @@ class Stage:
             self.worker.kill()
         await self.worker.wait()
 
-    async def send(self, resources):
+    async def run(self, *arguments):
+        """Run a command of the operator's; return its exit code and what it printed."""
+        environment = {"KAFKA_BOOTSTRAP_SERVERS": self.kafka, "TOPIC_PREFIX": self.prefix}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "cli", *arguments, "--json"),
+            cwd=ROOT,
+            env=os.environ | environment,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        printed, _ = await process.communicate()
+        return process.returncode, json.loads(printed)
+
+    async def send(self, resources, *, day=None):
         raw = json.dumps({"resourceType": "Bundle", "entry": [{"resource": each} for each in resources]}).encode()
         self.sent += 1
         (self.folder / "blobs" / f"b-{self.sent}").write_bytes(raw)
         value = {
             "messageId": f"m-{self.sent}",
             "type": "medical.consolidated-data",
-            "when": f"2025-01-{self.sent:02d}T00:00:00Z",
+            "when": f"2025-01-{day or self.sent:02d}T00:00:00Z",
             "patientId": PATIENT,
             "kind": "consolidated",
             "complete": True,
@@ -111,7 +123,7 @@ def folded_changes(records):
     found = {}
     for record in records:
         headers = dict(record.headers)
-        if not headers["x-change"].startswith(b"snapshot"):
+        if not headers["x-change"].startswith((b"snapshot", b"removal")):
             key = b"/".join((record.key, headers["x-resource-type"], headers["x-identity"]))
             found[key] = record.value if headers["x-change"] in {b"created", b"updated"} else None
     return {key: value for key, value in found.items() if value is not None}
@@ -144,3 +156,34 @@ async def test_a_worker_killed_in_the_middle_of_a_bundle_loses_and_repeats_nothi
     assert len(changes) == total + 2 + 3
     assert folded_changes(changes) == {record.key: record.value for record in states if record.value is not None}
     assert {record.partition for record in (*changes, *states)} == {changes[0].partition}
+
+
+async def test_an_operator_decides_about_removals_that_are_held(stage):
+    sample = [entry["resource"] for entry in json.loads(SAMPLE.read_bytes())["entry"]]
+    [patient] = [each for each in sample if each["resourceType"] == "Patient"]
+    await stage.send(sample, day=1)
+    await stage.send([{**patient, "language": "de"}], day=2)
+    await stage.send([patient], day=10)
+    snapshots = await stage.snapshots(3)
+
+    listed = await stage.run("fhir", "removals", "list")
+    shown = await stage.run("fhir", "removals", "apply", "--type", "Condition")
+    done = await stage.run("fhir", "removals", "apply", "--snapshot", "m-3", "--yes")
+    await stage.snapshots(3 + len(done[1]))
+
+    changes = await stage.read("fhir.changes")
+    states = await stage.read(*(topic.name for topic in catalogue.catalogue() if topic.name.startswith("fhir.state.")))
+    held = snapshots[2]["counts"]["held"]
+    assert held == len(sample) - 1
+    assert sum(row["resources"] for row in listed[1]) == sum(row["resources"] for row in done[1]) == held
+    assert {row["resource_type"] for row in shown[1]} == {"Condition"}
+    assert (listed[0], shown[0], done[0]) == (0, 0, 0)
+    assert folded_changes(changes) == {record.key: record.value for record in latest(states)}
+    assert len(folded_changes(changes)) == 1
+    assert await stage.run("fhir", "removals", "list") == (0, [])
+    assert (await stage.run("fhir", "removals", "discard", "--yes"))[0] == 1
+
+
+def latest(records):
+    found = {record.key: record for record in sorted(records, key=lambda record: record.offset)}
+    return [record for record in found.values() if record.value is not None]
