@@ -88,7 +88,9 @@ def record(patient, name, number, sha256):
         "blob": name,
         "outcome": "stored",
     }
-    return SimpleNamespace(value=orjson.dumps(value), offset=number, topic="t", partition=0, key=b"", headers=())
+    return SimpleNamespace(
+        value=orjson.dumps(value), offset=number, topic="t", partition=0, key=b"", headers=(), timestamp=0
+    )
 
 
 async def run(job, folder, patient, raw, *, number, pids):

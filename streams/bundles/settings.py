@@ -6,7 +6,7 @@ from pydantic import Field
 
 from models import topics
 from models.settings import WorkerSettings
-from streams.bundles import content
+from streams.bundles import content, subjects
 from streams.bundles.brake import Brake
 from streams.bundles.diff import Grace
 from streams.bundles.job import Options
@@ -71,6 +71,7 @@ class BundlesSettings(WorkerSettings):
                 [
                     validator_id(),
                     f"content={content.VERSION}",
+                    f"subjects={subjects.VERSION}",
                     f"level={self.fhir_level}",
                     f"{sorted(self.fhir_level_by_type.items())}",
                 ]

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import NamedTuple, Protocol
 
 from models import records
-from streams.bundles import diff, survey
+from streams.bundles import diff, subjects, survey
 from streams.bundles.bundle_file import BundleFile
 from streams.bundles.diff import CONSOLIDATED, Difference, Rules, Source
 from streams.bundles.examination import CRASHED, CRASHED_MAX, Finding
@@ -14,9 +14,11 @@ from streams.bundles.identity import Identities
 from streams.bundles.manifest import Entry, Manifest
 from streams.bundles.references import Resolver
 from streams.bundles.split import Unreadable
+from streams.bundles.subjects import OTHER_PATIENT, About, Judgement
 from streams.bundles.survey import Row
 
 _NOTIFICATION = "notification"
+_PATIENT = "Patient"
 _ROWS_MANY = 20_000
 
 
@@ -71,7 +73,8 @@ def compare(
     look = _look(claim, bundle, manifest, limits, rules)
     if isinstance(look, Found):
         return look
-    _judge(bundle, look.rows, examiner, limits)
+    abouts = _judge(bundle, look.rows, examiner, limits)
+    _refuse_strangers(claim.patient, look, abouts)
     look.identities.give(look.rows, fold=look.source.complete)
     return _fold(claim, manifest, look, rules)
 
@@ -142,9 +145,10 @@ def _repeat(claim: Claim, manifest: Manifest, rules: Rules) -> Found | None:
     return None
 
 
-def _judge(bundle: BundleFile, rows: list[Row], examiner: Examiner, limits: SnapshotLimits) -> None:
-    """Have all rows examined, in chunks."""
-    chunks = ([bundle.bytes(row.start, row.end) for row in chunk] for chunk in _chunks(rows, limits))
+def _judge(bundle: BundleFile, rows: list[Row], examiner: Examiner, limits: SnapshotLimits) -> list[About]:
+    """Have all rows examined, in chunks; return whom each is about."""
+    abouts: list[About] = []
+    chunks = (_read(bundle, chunk, abouts) for chunk in _chunks(rows, limits))
     examined = chain.from_iterable(examiner.examine(chunks, bundle.progress.moved))
     outcomes: dict[bytes, bytes] = {}  # a bundle of nothing but what is refused has a million of the same
     crashed = 0
@@ -155,6 +159,30 @@ def _judge(bundle: BundleFile, rows: list[Row], examiner: Examiner, limits: Snap
         crashed += finding.finding == CRASHED
     if crashed > CRASHED_MAX:
         raise Unreadable("too_costly")
+    return abouts
+
+
+def _read(bundle: BundleFile, rows: list[Row], abouts: list[About]) -> list[bytes]:
+    resources = [bundle.bytes(row.start, row.end) for row in rows]
+    abouts += [subjects.about(row.type, raw) for row, raw in zip(rows, resources, strict=True)]
+    return resources
+
+
+def _refuse_strangers(patient: str, look: _Look, abouts: list[About]) -> None:
+    """Refuse what is about another patient; raise if a bundle without a Patient is not about ours."""
+    ids = [(entry.type, entry.ids[0]) for entry, _ in look.seen if entry.ids]
+    ids += [(row.type, row.id) for row in look.rows if row.id]
+    patients = {known for kind, known in ids if kind == _PATIENT}
+    judgement = Judgement(patient, patients, [known for kind, known in ids if kind != _PATIENT])
+    strangers = [judgement.strangers(about) for about in abouts]
+    # What was seen before is ours: it was accepted.
+    ours = any(map(judgement.is_ours, abouts)) or any(digest != entry.rejected for entry, digest in look.seen)
+    if not patients and not ours and any(strangers):
+        raise Unreadable(OTHER_PATIENT)
+    for row, others in zip(look.rows, strangers, strict=True):
+        if others or (row.type == _PATIENT and row.id and row.id != patient):
+            row.finding, row.validation = "rejected", f"subject {OTHER_PATIENT}"
+            row.outcome = subjects.refusal(row.type)
 
 
 def _chunks(rows: list[Row], limits: SnapshotLimits) -> Iterator[list[Row]]:
@@ -176,7 +204,7 @@ def _check_patient(patient: str, seen: list[tuple[Entry, bytes]], rows: list[Row
     patients = {entry.ids[0] for entry, _ in seen if entry.type == "Patient" and entry.ids}
     patients |= {row.id for row in rows if row.type == "Patient" and row.id}
     if patients and patient not in patients:
-        raise Unreadable("other_patient")
+        raise Unreadable(OTHER_PATIENT)
 
 
 def _source(claim: Claim, manifest: Manifest, seen: list[tuple[Entry, bytes]], rows: list[Row]) -> Source:
