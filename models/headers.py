@@ -14,6 +14,50 @@ RECEIVED_AT = "x-received-at"
 PATIENT_INDEX = "x-patient-index"
 SOURCE = "x-source"
 CE_ID = "ce_id"
+CE_SUBJECT = "ce_subject"
+CHANGE = "x-change"
+SEQUENCE = "x-sequence"
+RESOURCE_TYPE = "x-resource-type"
+IDENTITY = "x-identity"
+RESOURCE_ID = "x-resource-id"
+VERSION = "x-version"
+PREVIOUS_VERSION = "x-previous-version"
+CONTENT_HASH = "x-content-hash"
+PREVIOUS_CONTENT_HASH = "x-previous-content-hash"
+SUPERSEDED_BY = "x-superseded-by"
+SOURCE_DOCUMENT = "x-source-document"
+SNAPSHOT_ID = "x-snapshot-id"
+KIND = "x-kind"
+COMPLETE = "x-complete"
+EXTERNAL_ID = "x-external-id"
+FHIR_VERSION = "x-fhir-version"
+VALIDATION = "x-validation"
+BLOB = "x-blob"
+RANGE = "x-range"
+
+# What records of FHIR resources say beside the common headers.
+FHIR: dict[str, str] = {
+    CE_SUBJECT: "Type/identity of the resource.",
+    CHANGE: "created, updated, removed, superseded; snapshot.started, removal.held, snapshot.completed: marks.",
+    SEQUENCE: "Number of the change, from 1 for each patient; the same on the state record. Marks have none.",
+    RESOURCE_TYPE: "FHIR's resourceType.",
+    IDENTITY: "The name that stays while Metriport's ids change.",
+    RESOURCE_ID: "The id that the resource has at Metriport now.",
+    VERSION: "Grows by one with each content that is published under this identity.",
+    PREVIOUS_VERSION: "The version that was in the state before.",
+    CONTENT_HASH: "Hash of what the resource says, without the times and places of its conversion.",
+    PREVIOUS_CONTENT_HASH: "That hash of what was in the state before.",
+    SUPERSEDED_BY: "The identity that a superseded one was folded into.",
+    SOURCE_DOCUMENT: "Metriport's ids of the documents that the resource is from, with commas between.",
+    SNAPSHOT_ID: "The message whose bundle it was, or the decision.",
+    KIND: "consolidated, encounter, notification; decision.",
+    COMPLETE: "true if the bundle holds all there is of its kind, else false.",
+    EXTERNAL_ID: "The customer's own patient id.",
+    FHIR_VERSION: "4.0.1.",
+    VALIDATION: "Level and verdict.",
+    BLOB: "Where the received bytes are, relative to BLOB_STORE_URL; of a removed resource, its last ones.",
+    RANGE: "Position of its first byte in the blob, and of the one behind its last.",
+}
 JSON = b"application/json"
 _SPEC_VERSION = ("ce_specversion", b"1.0")
 

@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 Outcome = Literal["stored", "expired", "failed"]
 BundleKind = Literal["consolidated", "encounter", "notification"]
 REMOVALS: Literal["removals"] = "removals"
+SnapshotKind = Literal["consolidated", "encounter", "notification", "decision"]
 RowStatus = Literal["successful", "failed", "waiting"]
 
 
@@ -227,18 +228,28 @@ class Snapshot(Common):
     """`fhir.snapshots`: one processed bundle, or one decision about what is held."""
 
     snapshot_id: str
-    kind: BundleKind | Literal["decision"]
+    kind: SnapshotKind
     complete: bool
     filters: Filters | None = None
     counts: SnapshotCounts
     by_type: dict[str, int] = Field(default_factory=dict, description="Accepted resources by type.")
     state: dict[str, int] = Field(default_factory=dict, description="Resources in `fhir.state.*` afterwards, by type.")
+    sequence: int = Field(0, description="`x-sequence` of the patient's newest change.")
     missing: list[str] = Field(
         default_factory=list, description="`Type/identity` of what the counts call missing; the first 1,000."
     )
     sha256: str | None = None
     stale: bool = Field(default=False, description="Older than what the state already holds; changed nothing.")
     reason: str | None = Field(None, description="Why the bundle could not be read, if so.")
+
+
+class Alias(Record):
+    """`fhir.aliases`: an id under which a resource was seen, and its identity. Key: patient/Type/id."""
+
+    patient_id: str
+    type: str
+    id: str
+    identity: str = Field(description="Where `fhir.state.*` has it, if it still does.")
 
 
 class Hold(Record):

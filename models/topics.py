@@ -62,6 +62,7 @@ FHIR_CHANGES = "fhir.changes"
 FHIR_SNAPSHOTS = "fhir.snapshots"
 FHIR_REJECTED = "fhir.rejected"
 FHIR_HELD = "fhir.held"
+FHIR_ALIASES = "fhir.aliases"
 PATIENTS = "patients"
 REQUESTS = "requests"
 BULK_JOBS = "bulk-jobs"
@@ -158,6 +159,12 @@ def _topics(fhir_state_types: tuple[str, ...]) -> Iterator[Topic]:
         )
     yield Topic(FHIR_SNAPSHOTS, "patient id", "counts and source of one processed bundle")
     yield Topic(FHIR_REJECTED, "patient id", "an OperationOutcome and where the bytes are", 90 * DAY_MS)
+    yield Topic(
+        FHIR_ALIASES,
+        "patient/Type/id",
+        "the identity of what was seen under another id, or under a name it lost",
+        compacted=True,
+    )
     yield Topic(FHIR_HELD, "patient id", "what is missing, and whose removal waits for a person", compacted=True)
     yield Topic(PATIENTS, "patient id", "the patient's state", compacted=True)
     yield Topic(

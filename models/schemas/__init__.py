@@ -18,6 +18,7 @@ MODELS: Mapping[str, type[Record]] = {
     topics.BULK_PATIENTS: records.BulkPatient,
     topics.FHIR_SNAPSHOTS: records.Snapshot,
     topics.FHIR_HELD: records.Held,
+    topics.FHIR_ALIASES: records.Alias,
     topics.PATIENTS: states.PatientState,
     topics.REQUESTS: states.RequestState,
     topics.BULK_JOBS: states.BulkJobState,
@@ -34,6 +35,7 @@ _HEADERS = {
     headers.RECEIVED_AT: "When the ingress received the delivery.",
     headers.SOURCE: "topic/partition/offset/index of the input record.",
 }
+_RESOURCES = (topics.FHIR_CHANGES, topics.FHIR_REJECTED, "fhir.state.")
 
 
 def schema(topic: str) -> dict[str, Any]:
@@ -63,16 +65,7 @@ def asyncapi(*, version: str = "1.0.0") -> dict[str, Any]:
             for topic in public
         },
         "components": {
-            "messageTraits": {
-                "record": {
-                    "headers": {
-                        "type": "object",
-                        "properties": {
-                            name: {"type": "string", "description": sentence} for name, sentence in _HEADERS.items()
-                        },
-                    }
-                }
-            }
+            "messageTraits": {"record": _trait(_HEADERS), "resource": _trait(headers.FHIR)},
         },
     }
 
@@ -83,12 +76,19 @@ def files() -> dict[str, str]:
     return {name: json.dumps(document, indent=2) + "\n" for name, document in documents.items()}
 
 
+def _trait(sentences: Mapping[str, str]) -> dict[str, Any]:
+    properties = {name: {"type": "string", "description": sentence} for name, sentence in sentences.items()}
+    return {"headers": {"type": "object", "properties": properties}}
+
+
 def _channel(topic: topics.Topic) -> dict[str, Any]:
     message: dict[str, Any] = {
         "summary": topic.value,
         "traits": [{"$ref": "#/components/messageTraits/record"}],
         "bindings": {"kafka": {"key": {"type": "string", "description": topic.key}}},
     }
+    if topic.name.startswith(_RESOURCES):
+        message["traits"].append({"$ref": "#/components/messageTraits/resource"})
     if topic.name in MODELS:
         message["payload"] = {"$ref": f"./{topic.name}.json"}
     return {

@@ -7,7 +7,7 @@ something is gone, only after a grace, and only so much of it at once as the bra
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -15,10 +15,11 @@ from streams.bundles import brake as brakes
 from streams.bundles import holds
 from streams.bundles.brake import Brake
 from streams.bundles.examination import CRASHED, REFUSED
-from streams.bundles.manifest import Absence, Entry, Manifest
+from streams.bundles.manifest import Absence, Entry, Manifest, Place
 from streams.bundles.survey import Row
 
 CONSOLIDATED = "consolidated"
+_BLOBS_MANY = 64  # after so many it is looked up which of them nothing refers to any more
 
 Change = Literal["created", "updated", "removed", "superseded", "rejected", "crashed"]
 
@@ -53,6 +54,7 @@ class Source:
     scope: str
     complete: bool
     sha256: str = ""
+    blob: str = ""
 
     @property
     def partial(self) -> bool:
@@ -65,7 +67,11 @@ class Source:
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """One change of one resource. `row` says where its bytes are; `successor` what it was folded into."""
+    """One change of one resource. `row` says where its bytes are; `successor` what it was folded into.
+
+    `sequence` is the number of the change, 0 of a refusal; `previous_version` and `previous_content` are what was in
+    the state before, `last` is where the bytes of what is gone are.
+    """
 
     change: Change
     type: str
@@ -75,6 +81,18 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     content: bytes = b""
     row: Row | None = None
     successor: str = ""
+    sequence: int = 0
+    previous_version: int = 0
+    previous_content: bytes = b""
+    last: tuple[str, int, int] | None = None
+
+
+class Alias(NamedTuple):
+    """An id under which a resource was seen, and its identity; none if it is that of another one now."""
+
+    type: str
+    id: str
+    identity: str
 
 
 @dataclass(slots=True)
@@ -108,6 +126,7 @@ class Difference:
     missing: list[Entry] = field(default_factory=list)
     held: list[Entry] = field(default_factory=list)
     holds_changed: bool = False
+    aliases: list[Alias] = field(default_factory=list)
 
 
 def is_stale(manifest: Manifest, source: Source) -> bool:
@@ -156,7 +175,7 @@ class _Writing:
 
     def _drop(self, entry: Entry, scope: int) -> None:
         """Note that a scope has `entry` no longer; if none has, it ends."""
-        published = entry.published
+        published, last = entry.published, self._last(entry)
         entry.scopes = tuple(number for number in entry.scopes if number != scope)
         entry.set_absence(scope, None)
         self._manifest.put(entry)
@@ -165,14 +184,29 @@ class _Writing:
         self._end(entry)
         if published:
             self._counts.removed += 1
-            own = entry.ids[0] if entry.ids else ""
-            self._tell(Event("removed", entry.type, entry.identity, own, entry.version, entry.content))
+            self._tell_end("removed", entry, last)
+
+    def _tell_end(self, change: Change, entry: Entry, last: tuple[str, int, int] | None, successor: str = "") -> None:
+        own = entry.ids[0] if entry.ids else ""
+        known = entry.version, entry.content
+        self._tell(
+            Event(change, entry.type, entry.identity, own, *known, None, successor, self._numbered(), *known, last)
+        )
+
+    def _numbered(self) -> int:
+        self._manifest.head.sequence += 1
+        return self._manifest.head.sequence
+
+    def _last(self, entry: Entry) -> tuple[str, int, int] | None:
+        """Return where the published bytes of an entry are."""
+        place = entry.placed
+        return (self._manifest.head.blobs[place.blob], place.start, place.end) if place is not None else None
 
     def _end(self, entry: Entry) -> None:
         """Take an entry out of the state: should these bytes come back, they are new."""
         self._publish(entry, published=False)
         entry.partial, entry.scopes, entry.absences = False, (), ()
-        entry.raw = entry.rejected = b""
+        entry.raw = entry.rejected = entry.place = b""
         self._manifest.put(entry)
 
     def _publish(self, entry: Entry, *, published: bool) -> None:
@@ -216,6 +250,7 @@ class _Fold(_Writing):
         # What a newer complete snapshot did not have is not brought back.
         self._is_late = source.when_ms < self._whens[self._number]
         self._may_fold = True
+        self._blob_number = 0
         self._present: set[int] = set()
 
     def fold(
@@ -256,6 +291,7 @@ class _Fold(_Writing):
         entry = row.entry or self._manifest.get(row.type, row.identity)
         if entry is not None and entry.published and (row.twin or self._is_older(entry)):
             self._counts.unchanged += 1
+            self._name(entry, [row.id])
             entry.add_older_ids([row.id] if row.id else [])
             self._keep(entry, changed=True, confirmed=row.twin)
         elif self._is_gone(entry):
@@ -263,6 +299,7 @@ class _Fold(_Writing):
             return
         else:
             entry = entry or Entry(row.type, row.identity, (), b"")
+            self._name(entry, [row.id, *row.aliases])
             self._renew(entry, row)
             entry.add_ids((row.id, *row.aliases) if row.id else row.aliases)
             self._keep(entry, changed=True, confirmed=True)
@@ -270,9 +307,20 @@ class _Fold(_Writing):
             for folded in row.folded:
                 self._supersede(folded, entry)
 
+    def _name(self, entry: Entry, ids: list[str]) -> None:
+        """Tell of ids that are not known to be this entry's."""
+        for known in ids:
+            if known and known not in entry.ids:
+                before = self._manifest.by_id.get((entry.type, known))
+                if known != entry.identity:
+                    self._difference.aliases.append(Alias(entry.type, known, entry.identity))
+                elif before is not None and before is not entry:
+                    self._difference.aliases.append(Alias(entry.type, known, ""))
+
     def _renew(self, entry: Entry, row: Row) -> None:
         """Give `entry` the content of `row`, unless that is what it has."""
         same = entry.published and (entry.content == row.content or entry.raw == row.raw)
+        previous = (entry.version, entry.content) if entry.published else (0, b"")
         entry.raw, entry.content, entry.rejected = row.raw, row.content, b""
         _learn(entry, row)
         if same:
@@ -284,7 +332,16 @@ class _Fold(_Writing):
         entry.when_ms = self._source.when_ms
         entry.version += 1
         self._publish(entry, published=True)
-        self._tell(Event(change, entry.type, entry.identity, row.id, entry.version, row.content, row))
+        entry.place = Place(self._blob(), row.start, row.end).packed()
+        known = entry.version, row.content, row
+        self._tell(Event(change, entry.type, entry.identity, row.id, *known, "", self._numbered(), *previous))
+
+    def _blob(self) -> int:
+        """Return the number of this snapshot's blob."""
+        if not self._blob_number:
+            self._blob_number = max(self._manifest.head.blobs, default=0) + 1
+            self._manifest.head.blobs[self._blob_number] = self._source.blob
+        return self._blob_number
 
     def _refuse(self, row: Row) -> None:
         """Keep what was accepted before, and remember the bytes, so that they are refused once only."""
@@ -295,6 +352,8 @@ class _Fold(_Writing):
         entry.rejected = row.raw
         if not entry.version:
             _learn(entry, row)
+        if entry.version:
+            self._name(entry, [row.id])
         entry.add_ids([row.id] if row.id else [])
         self._keep(entry, changed=True, confirmed=False)
         change: Change = "crashed" if row.finding == CRASHED else "rejected"
@@ -315,13 +374,14 @@ class _Fold(_Writing):
         """Fold an entry into another. It stays, nameless, so that its version goes on should it come back."""
         if self._seen_ms(folded) > self._source.when_ms:
             return
+        names = dict.fromkeys([folded.identity, *folded.ids])
+        self._difference.aliases += [Alias(into.type, name, into.identity) for name in names if name != into.identity]
         into.add_older_ids(folded.ids)
         into.scopes = tuple(sorted({*into.scopes, *folded.scopes}))
         self._manifest.put(into)
         if folded.published:
             self._counts.superseded += 1
-            own = folded.ids[0] if folded.ids else ""
-            self._tell(Event("superseded", folded.type, folded.identity, own, folded.version, successor=into.identity))
+            self._tell_end("superseded", folded, self._last(folded), into.identity)
         self._end(folded)
         folded.ids = ()
         folded.content = folded.known_by = b""
@@ -464,6 +524,9 @@ class _Fold(_Writing):
     def _note_snapshot(self) -> None:
         source, head, known = self._source, self._manifest.head, self._scope
         self._difference.holds_changed = holds.settle(self._manifest, self._holds)
+        if self._blob_number and not self._blob_number % _BLOBS_MANY:
+            used = {place.blob for entry in self._manifest if (place := entry.placed) is not None}
+            head.blobs = {number: blob for number, blob in head.blobs.items() if number in used}
         if self._manifest.is_changed:
             for scope in (*head.scopes, head.partial):
                 scope.sha256 = ""

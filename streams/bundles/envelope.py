@@ -12,7 +12,7 @@ class Envelope:
         self._prefix = prefix
         self._key = (bundle.patient_id or "").encode()
         self._message_id = bundle.message_id
-        self._made: dict[tuple[str, bytes], tuple[str, list[Header]]] = {}
+        self._made: dict[tuple[str, str, bytes], tuple[str, list[Header]]] = {}
         # Only the id, the type and the kind of content differ from record to record.
         event = headers.cloud_event(
             ce_id="",
@@ -26,15 +26,24 @@ class Envelope:
             self._common.append((headers.RECEIVED_AT, bundle.received_at.encode()))
 
     def record(
-        self, topic: str, about: str, value: bytes | None, content_type: bytes, own: list[Header], *, key: str = ""
+        self,
+        topic: str,
+        about: str,
+        value: bytes | None,
+        content_type: bytes,
+        own: list[Header],
+        *,
+        key: str = "",
+        change: str = "",
     ) -> Output:
         """Return a record; `about` says which one of its topic it is. Its key is the patient's id, or `key`."""
-        name, shared = self._made.get((topic, content_type)) or self._make(topic, content_type)
+        name, shared = self._made.get((topic, change, content_type)) or self._make(topic, change, content_type)
         ce_id = (headers.CE_ID, f"{topic}/{self._message_id}/{about}".encode())
         return Output(name, key.encode() if key else self._key, value, [ce_id, *shared, *own])
 
-    def _make(self, topic: str, content_type: bytes) -> tuple[str, list[Header]]:
+    def _make(self, topic: str, change: str, content_type: bytes) -> tuple[str, list[Header]]:
         """Return the topic's name and what its records share: most of what a record has, made once."""
-        shared = [("ce_type", topic.encode()), ("content-type", content_type), *self._common]
-        self._made[topic, content_type] = (self._prefix + topic, shared)
-        return self._made[topic, content_type]
+        kind = f"{topic}.{change}" if change else topic
+        shared = [("ce_type", kind.encode()), ("content-type", content_type), *self._common]
+        self._made[topic, change, content_type] = (self._prefix + topic, shared)
+        return self._made[topic, change, content_type]

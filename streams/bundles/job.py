@@ -62,7 +62,14 @@ class BundlesJob:
         self._started: Future[None] | None = None
         prefix = options.prefix
         states = (f"fhir.state.{name}" for name in (*options.state_types, "other"))
-        named = (topics.FHIR_CHANGES, topics.FHIR_SNAPSHOTS, topics.FHIR_REJECTED, topics.FHIR_HELD, *states)
+        named = (
+            topics.FHIR_CHANGES,
+            topics.FHIR_SNAPSHOTS,
+            topics.FHIR_REJECTED,
+            topics.FHIR_HELD,
+            topics.FHIR_ALIASES,
+            *states,
+        )
         self.outputs = tuple(prefix + name for name in named)
         self._decisions = prefix + topics.release("bundles")
         self.quarantine = prefix + topics.quarantine("bundles")
@@ -165,8 +172,10 @@ class BundlesJob:
             return opened.bytes(row.start, row.end)
 
         changed = bool(difference.held) or any(event.change not in REFUSED for event in difference.events)
+        for alias in dict.fromkeys(difference.aliases):
+            yield outputs.alias(facts, alias)
         if changed:
-            yield outputs.started(facts)
+            yield outputs.started(facts, _kind(bundle), difference.counts)
         # Let go of one by one: to free half a million at once would hold up everybody.
         difference.events.reverse()
         while difference.events:
@@ -193,11 +202,12 @@ class BundlesJob:
         summary = records.Snapshot(
             **{name: getattr(bundle, name) for name in records.Common.model_fields},
             snapshot_id=bundle.message_id,
-            kind="decision" if bundle.type == topics.release("bundles") else bundle.kind,
+            kind=_kind(bundle),
             complete=bundle.complete,
             counts=records.SnapshotCounts.model_validate(counts),
             by_type=found.by_type,
             state={name: count for name, count in sorted(state.items()) if count},
+            sequence=manifest.head.sequence if manifest is not None else 0,
             missing=holds.names(found.difference.missing) if found.difference is not None else [],
             sha256=bundle.sha256,
             stale=found.difference is None and reason is None,
@@ -214,8 +224,22 @@ class BundlesJob:
             bundle.blob or "",
             self._options.state_types,
             self._options.value_bytes_max,
+            about=_about(bundle),
             shared={},
         )
+
+
+def _kind(bundle: records.Bundle) -> records.SnapshotKind:
+    return "decision" if bundle.type == topics.release("bundles") else bundle.kind
+
+
+def _about(bundle: records.Bundle) -> list[headers.Header]:
+    """Return what all records of a bundle say about it."""
+    found = [
+        (headers.KIND, _kind(bundle).encode()),
+        (headers.COMPLETE, b"true" if bundle.complete or bundle.kind == "encounter" else b"false"),
+    ]
+    return [*found, (headers.EXTERNAL_ID, bundle.external_id.encode())] if bundle.external_id else found
 
 
 def _claim(record: Record, bundle: records.Bundle, validator: str) -> Claim:
@@ -232,6 +256,7 @@ def _claim(record: Record, bundle: records.Bundle, validator: str) -> Claim:
         complete=bundle.complete,
         validator=validator,
         sha256=bundle.sha256 or ("" if bundle.blob else _NOTHING),
+        blob=bundle.blob or "",
     )
 
 

@@ -19,6 +19,7 @@ FORMAT = 2
 SHARD_ENTRIES = 1024  # about 300 bytes each, some with many ids: far below the 800 kB a state record may have
 IDS_MAX = 32
 _LENGTHS = Struct("<II")
+_PLACE = Struct("<IQQ")
 _LENGTHS_AT = 16
 _PARTS_AT = _LENGTHS_AT + _LENGTHS.size
 
@@ -41,6 +42,18 @@ class Scope(msgspec.Struct, array_like=True):
     absence_sha256: str = ""
     sets: list[tuple[int, int]] = msgspec.field(default_factory=list)
     removals: list[tuple[int, int]] = msgspec.field(default_factory=list)
+
+
+class Place(NamedTuple):
+    """Where the bytes are that are published: the number of the blob, and the positions in it."""
+
+    blob: int
+    start: int
+    end: int
+
+    def packed(self) -> bytes:
+        """Return it as an entry keeps it."""
+        return _PLACE.pack(*self)
 
 
 class Absence(NamedTuple):
@@ -85,6 +98,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     published: bool = False
     confirmed_ms: int = 0
     partial: bool = False
+    place: bytes = b""
 
     @property
     def text(self) -> bytes:
@@ -121,6 +135,11 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
         """Remember more ids, the newest first, not more than the limit."""
         self.ids = tuple(dict.fromkeys((*ids, *self.ids)))[:IDS_MAX]
 
+    @property
+    def placed(self) -> Place | None:
+        """Where the published bytes are, if that is known."""
+        return Place(*_PLACE.unpack(self.place)) if self.place else None
+
     def add_older_ids(self, ids: Iterable[str]) -> None:
         """Remember more ids, none of which is the one it has now."""
         self.ids = tuple(dict.fromkeys((*self.ids, *ids)))[:IDS_MAX]
@@ -142,7 +161,8 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
 class Head(msgspec.Struct, array_like=True):
     """What is needed to read the rest; `partial` is about the newest partial snapshot of the consolidated record.
 
-    `holds` are the snapshots whose removals are held, by number; `state` is how many resources are published, by type.
+    `holds` are the snapshots whose removals are held, by number; `blobs` those that hold what is published, by number;
+    `sequence` is the number of the newest change; `state` is how many resources are published, by type.
     """
 
     format: int = FORMAT
@@ -151,6 +171,8 @@ class Head(msgspec.Struct, array_like=True):
     scopes: list[Scope] = msgspec.field(default_factory=list)
     partial: Scope = msgspec.field(default_factory=lambda: Scope("partial"))
     holds: dict[int, str] = msgspec.field(default_factory=dict)
+    blobs: dict[int, str] = msgspec.field(default_factory=dict)
+    sequence: int = 0
     state: dict[str, int] = msgspec.field(default_factory=dict)
 
 

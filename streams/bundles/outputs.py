@@ -3,15 +3,17 @@
 The order depends on the snapshot and the manifest alone, so a run after a crash gives the same records again.
 """
 
+import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import orjson
 
-from models import records, topics
+from models import headers, records, topics
 from models.headers import JSON, Header
 from streams.bundles import holds
-from streams.bundles.diff import Counts, Event
+from streams.bundles.diff import Alias, Counts, Event
 from streams.bundles.envelope import Envelope
 from streams.bundles.examination import REFUSED
 from streams.bundles.library import FHIR_VERSION
@@ -21,13 +23,19 @@ from streams.engine.job import Output
 
 Bytes = Callable[[Row], bytes]
 
-_FHIR_VERSION = ("x-fhir-version", FHIR_VERSION.encode())
+_FHIR_VERSION = FHIR_VERSION.encode()
+_DOCUMENT = b"doc-id-extension.json"
+_DOCUMENTS = re.compile(
+    rb'doc-id-extension\.json"\s*,\s*"valueString"\s*:\s*"([^"\\]+)"'
+    rb'|"valueString"\s*:\s*"([^"\\]+)"\s*,\s*"url"\s*:\s*"[^"]*doc-id-extension\.json"'
+)
+_DOCUMENTS_MAX = 100
 _FHIR = b"application/fhir+json"
 _POINTER = b"application/vnd.metriport-streams.pointer+json"
 
 
 class Facts(NamedTuple):
-    """What the records of one snapshot have in common."""
+    """What the records of one snapshot have in common; `about` are the headers that all of them have."""
 
     envelope: Envelope
     patient: str
@@ -35,12 +43,21 @@ class Facts(NamedTuple):
     blob: str
     state_types: tuple[str, ...]
     value_bytes_max: int
+    about: list[Header]
     shared: dict[tuple[str, str, str], list[Header]]
 
 
-def started(facts: Facts) -> Output:
-    """Return the mark before a snapshot's changes."""
-    return _mark(facts, "started", {"snapshotId": facts.snapshot_id})
+def started(facts: Facts, kind: str, counts: Counts) -> Output:
+    """Return the mark before a snapshot's changes: what it is, and what is to come."""
+    return _mark(facts, "started", {"snapshotId": facts.snapshot_id, "kind": kind, "counts": as_json(counts)})
+
+
+def alias(facts: Facts, found: Alias) -> Output:
+    """Return the record that leads from an id to an identity, or the end of it."""
+    told = records.Alias(patient_id=facts.patient, type=found.type, id=found.id, identity=found.identity)
+    value = told.model_dump_json(by_alias=True).encode() if found.identity else None
+    name = f"{found.type}/{found.id}"
+    return facts.envelope.record(topics.FHIR_ALIASES, name, value, JSON, [], key=f"{facts.patient}/{name}")
 
 
 def held(facts: Facts, entries: list[Entry]) -> Output:
@@ -71,42 +88,59 @@ def of_event(facts: Facts, event: Event, bytes_of: Bytes) -> Iterator[Output]:
     if event.change in REFUSED:
         row = event.row
         assert row is not None
-        headers = [*_headers(facts, event), *_place(facts, row)]
-        yield record(topics.FHIR_REJECTED, about, row.outcome, _FHIR, headers)
+        found = [*_headers(facts, event), *_place(facts.blob, row.start, row.end)]
+        yield record(topics.FHIR_REJECTED, about, row.outcome, _FHIR, found)
         return
-    value, content_type, headers = _value(facts, event, bytes_of)
-    headers = [*_headers(facts, event), *headers]
+    value, content_type, own = _value(facts, event, bytes_of)
+    found = [*_headers(facts, event), *own]
     state = topics.fhir_state(event.type, types=facts.state_types)
-    yield record(topics.FHIR_CHANGES, about, value, content_type, headers)
-    yield record(state, about, value, content_type, headers, key=f"{facts.patient}/{event.type}/{event.identity}")
+    yield record(topics.FHIR_CHANGES, about, value, content_type, found, change=event.change)
+    key = f"{facts.patient}/{event.type}/{event.identity}"
+    yield record(state, about, value, content_type, found, key=key, change=event.change)
 
 
 def _value(facts: Facts, event: Event, bytes_of: Bytes) -> tuple[bytes | None, bytes, list[Header]]:
     """Return the resource as received, or where it is if no record could hold it; None for one that is gone."""
     row = event.row
     if row is None:
-        return None, _FHIR, []
-    if row.end - row.start <= facts.value_bytes_max:
-        return bytes_of(row), _FHIR, []
-    return pointer(facts, row), _POINTER, _place(facts, row)
+        return None, _FHIR, _place(*event.last) if event.last is not None else []
+    raw = bytes_of(row)
+    own = [(headers.SOURCE_DOCUMENT, b",".join(names))] if (names := documents(raw)) else []
+    if len(raw) <= facts.value_bytes_max:
+        return raw, _FHIR, own
+    return pointer(facts, row), _POINTER, [*own, *_place(facts.blob, row.start, row.end)]
+
+
+def documents(raw: bytes) -> list[bytes]:
+    """Return Metriport's ids of the documents that a resource is from, as its extensions have them."""
+    if _DOCUMENT not in raw:
+        return []
+    found = (one or other for one, other in islice(_DOCUMENTS.findall(raw), _DOCUMENTS_MAX))
+    return list(dict.fromkeys(found))
 
 
 def pointer(facts: Facts, row: Row) -> bytes:
     """Return where a resource's bytes are, for a record that could not hold them."""
-    return orjson.dumps({"blob": facts.blob, "range": _range(row).decode(), "bytes": row.end - row.start})
+    return orjson.dumps({"blob": facts.blob, "range": f"{row.start}-{row.end}", "bytes": row.end - row.start})
 
 
 def _headers(facts: Facts, event: Event) -> list[Header]:
     found = [
         *_shared(facts, event.change, event.type, event.row.validation if event.row is not None else ""),
-        ("x-identity", event.identity.encode()),
-        ("x-resource-id", event.id.encode()),
-        ("x-version", b"%d" % event.version),
+        (headers.CE_SUBJECT, f"{event.type}/{event.identity}".encode()),
+        (headers.IDENTITY, event.identity.encode()),
+        (headers.RESOURCE_ID, event.id.encode()),
+        (headers.VERSION, b"%d" % event.version),
     ]
+    if event.sequence:
+        found.append((headers.SEQUENCE, b"%d" % event.sequence))
     if event.content:
-        found.append(("x-content-hash", event.content.hex().encode()))
+        found.append((headers.CONTENT_HASH, event.content.hex().encode()))
+    if event.previous_version:
+        found.append((headers.PREVIOUS_VERSION, b"%d" % event.previous_version))
+        found.append((headers.PREVIOUS_CONTENT_HASH, event.previous_content.hex().encode()))
     if event.successor:
-        found.append(("x-superseded-by", event.successor.encode()))
+        found.append((headers.SUPERSEDED_BY, event.successor.encode()))
     return found
 
 
@@ -114,24 +148,27 @@ def _shared(facts: Facts, change: str, resource_type: str, validation: str) -> l
     """Return the headers that many events have alike, made once."""
     key = (change, resource_type, validation)
     if key not in facts.shared:
-        found = [*_of_snapshot(facts, change), ("x-resource-type", resource_type.encode())]
-        facts.shared[key] = [*found, ("x-validation", validation.encode())] if validation else found
+        found = [*_of_snapshot(facts, change), (headers.RESOURCE_TYPE, resource_type.encode())]
+        facts.shared[key] = [*found, (headers.VALIDATION, validation.encode())] if validation else found
     return facts.shared[key]
 
 
 def _of_snapshot(facts: Facts, change: str) -> list[Header]:
-    return [("x-change", change.encode()), ("x-snapshot-id", facts.snapshot_id.encode()), _FHIR_VERSION]
+    return [
+        (headers.CHANGE, change.encode()),
+        (headers.SNAPSHOT_ID, facts.snapshot_id.encode()),
+        (headers.FHIR_VERSION, _FHIR_VERSION),
+        *facts.about,
+    ]
 
 
-def _place(facts: Facts, row: Row) -> list[Header]:
-    """Where the received bytes are: the blob, the position of the first byte, and that behind the last one."""
-    return [("x-blob", facts.blob.encode()), ("x-range", _range(row))]
-
-
-def _range(row: Row) -> bytes:
-    return b"%d-%d" % (row.start, row.end)
+def _place(blob: str, start: int, end: int) -> list[Header]:
+    """Where bytes are: the blob, the position of the first byte, and that behind the last one."""
+    return [(headers.BLOB, blob.encode()), (headers.RANGE, b"%d-%d" % (start, end))]
 
 
 def _mark(facts: Facts, which: str, value: dict[str, object], *, change: str = "") -> Output:
-    found = _of_snapshot(facts, change or f"snapshot.{which}")
-    return facts.envelope.record(topics.FHIR_CHANGES, which, orjson.dumps(value), JSON, found)
+    change = change or f"snapshot.{which}"
+    return facts.envelope.record(
+        topics.FHIR_CHANGES, which, orjson.dumps(value), JSON, _of_snapshot(facts, change), change=change
+    )

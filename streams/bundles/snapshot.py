@@ -57,6 +57,7 @@ class Claim(NamedTuple):
     complete: bool
     validator: str
     sha256: str = ""
+    blob: str = ""
 
 
 class Found(NamedTuple):
@@ -222,7 +223,9 @@ def _source(claim: Claim, manifest: Manifest, seen: list[tuple[Entry, bytes]], r
 
 
 def _as_source(claim: Claim, scope: str, *, complete: bool) -> Source:
-    return Source(claim.snapshot_id, claim.when_ms, claim.at_ms, claim.latest_ms, scope, complete, claim.sha256)
+    return Source(
+        claim.snapshot_id, claim.when_ms, claim.at_ms, claim.latest_ms, scope, complete, claim.sha256, claim.blob
+    )
 
 
 def _by_type(seen: list[tuple[Entry, bytes]], rows: list[Row]) -> dict[str, int]:

@@ -83,7 +83,7 @@ def published(state: State) -> dict[str, Any]:
         "documents": _counts(state.get("documents", {})),
         "bundles": _counts(state.get("bundles", {})),
         "encounters": encounters.encounters(state.get("stays", {})),
-        "resources": state.get("snapshot", {}).get("byType", {}),
+        "resources": (state.get("resources") or state.get("snapshot", {})).get("byType", {}),
         "rejected": state.get("snapshot", {}).get("rejected", 0),
         "lastCompleteSnapshot": state.get("snapshot", {}).get("snapshotId"),
         "firstSeen": state.get("firstSeen"),
@@ -122,6 +122,10 @@ def _pages(state: State, topic: str, request_id: str | None) -> dict[str, int] |
 
 
 def _snapshot(state: State, record: dict[str, Any], at: list[str]) -> None:
+    # What is in the state is told by whatever snapshot came last, however old it is; its number says which one did.
+    sequence = record.get("sequence") or 0
+    if sequence and sequence >= state.get("resources", {}).get("sequence", 0):
+        state["resources"] = {"sequence": sequence, "byType": record.get("state") or {}}
     if record.get("kind") == "consolidated" and record.get("complete") and not record.get("stale"):
         what = {
             "snapshotId": told(record.get("snapshotId")),

@@ -8,6 +8,7 @@ from streams.bundles.examination import CRASHED_MAX, crashed
 from streams.bundles.snapshot import SnapshotLimits
 from tests.unit.bundles.stage import PATIENT, SourceRecord, bundle_of, derived_from, observation, patient
 
+ALIASES = "metriport.fhir.aliases"
 WEEKS = ("2025-01-01T00:00:00Z", "2025-01-05T00:00:00Z", "2025-01-09T00:00:00Z", "2025-01-17T00:00:00Z")
 
 
@@ -544,3 +545,106 @@ def test_a_resource_that_an_older_version_lost_is_published_once_it_comes_again(
     }
     assert [dict(row.headers)["x-version"] for row in outputs.of("fhir.state.Observation")] == [b"5", b"1"]
     assert stage.deliver([patient(), observation(1), observation(2)], when=WEEKS[2]).changes() == []
+
+
+def changes_of(outputs):
+    rows = [(row, dict(row.headers)) for row in outputs.of("fhir.changes")]
+    return [(row, headers) for row, headers in rows if not headers["x-change"].startswith((b"snapshot", b"removal"))]
+
+
+def test_changes_are_numbered_without_a_gap_and_the_state_has_the_same_numbers(stage):
+    outputs = [
+        stage.deliver([patient(), observation(1), observation(2)], when=WEEKS[0]),
+        stage.deliver([patient(), observation(1, value=2), {"resourceType": "Observation", "id": "x"}], when=WEEKS[1]),
+        stage.deliver([patient(language="de"), observation(1, value=2)], when=WEEKS[3]),
+    ]
+
+    numbers = [int(headers["x-sequence"]) for output in outputs for _, headers in changes_of(output)]
+    states = [row for output in outputs for row in output if ".fhir.state." in row.topic]
+    assert numbers == list(range(1, 7))
+    assert sorted(int(dict(row.headers)["x-sequence"]) for row in states) == numbers
+    assert [output.snapshot["sequence"] for output in outputs] == [3, 4, 6]
+
+
+def test_a_change_says_what_it_changed_and_of_whom_it_is(stage):
+    stage.deliver([patient(), observation(1)], externalId="mrn-7")
+
+    outputs = stage.deliver([patient(), observation(1, value=2)], externalId="mrn-7")
+
+    [(_, headers)] = changes_of(outputs)
+    assert len(headers.pop("x-previous-content-hash")) == 32
+    expected = {
+        "ce_type": b"fhir.changes.updated",
+        "ce_subject": b"Observation/o-1",
+        "x-external-id": b"mrn-7",
+        "x-kind": b"consolidated",
+        "x-complete": b"true",
+        "x-version": b"2",
+        "x-previous-version": b"1",
+    }
+    assert expected.items() <= headers.items()
+    assert dict(outputs.of("fhir.state.Observation")[0].headers)["ce_type"] == b"fhir.state.Observation.updated"
+
+
+def test_the_first_mark_says_what_comes(stage):
+    outputs = stage.deliver([patient(), observation(1)])
+
+    mark = json.loads(outputs.of("fhir.changes")[0].value)
+    assert (mark["kind"], mark["counts"]["created"]) == ("consolidated", 2)
+
+
+def test_what_is_removed_points_at_its_last_bytes(stage, tmp_path):
+    stage.deliver([patient(), observation(1)], when=WEEKS[0])
+    stage.deliver([patient(), observation(1, value=2)], when=WEEKS[0])
+    stage.deliver([patient()], when=WEEKS[1])
+
+    outputs = stage.deliver([patient(language="de")], when=WEEKS[3])
+
+    [headers] = [headers for _, headers in changes_of(outputs) if headers["x-change"] == b"removed"]
+    start, end = (int(part) for part in headers["x-range"].split(b"-"))
+    assert json.loads((tmp_path / headers["x-blob"].decode()).read_bytes()[start:end]) == observation(1, value=2)
+    assert headers["x-previous-version"] == b"2"
+
+
+def test_a_change_names_the_documents_it_is_from(stage):
+    url = "https://public.metriport.com/fhir/StructureDefinition/doc-id-extension.json"
+    extension = [{"url": url, "valueString": "doc-1"}, {"valueString": "doc-2", "url": url}]
+
+    outputs = stage.deliver([observation(1, extension=extension), observation(2)])
+
+    assert [headers.get("x-source-document") for _, headers in changes_of(outputs)] == [b"doc-1,doc-2", None]
+
+
+def test_ids_lead_to_identities(stage):
+    practitioner = {"resourceType": "Practitioner", "id": "x", "name": [{"family": "X"}]}
+
+    outputs = stage.deliver([practitioner, observation(1), observation(2)])
+    moved = stage.deliver([practitioner, observation(1, id="o-7"), observation(2)])
+    folded = stage.deliver([practitioner, observation(1, id="o-7", extension=derived_from("Observation", "o-2"))])
+
+    [identity] = [identity for _, kind, identity in outputs.changes() if kind == "Practitioner"]
+    aliases = {key: value and json.loads(value)["identity"] for key, value in stage.folded(ALIASES).items()}
+    assert aliases == {"p-1/Practitioner/x": identity, "p-1/Observation/o-7": "o-1", "p-1/Observation/o-2": "o-1"}
+    assert (moved.changes(), folded.changes()) == ([], [("superseded", "Observation", "o-2")])
+
+
+def test_a_superseded_one_that_comes_back_does_not_begin_again_under_its_name(stage):
+    stage.deliver([observation(1), observation(2)])
+    stage.deliver([observation(1, extension=derived_from("Observation", "o-2"))])
+
+    outputs = stage.deliver([observation(1), observation(2)])
+
+    [(_, headers)] = changes_of(outputs)
+    aliases = {key: json.loads(value)["identity"] for key, value in stage.folded(ALIASES).items()}
+    assert headers["x-identity"] != b"o-2"
+    assert aliases["p-1/Observation/o-2"] == headers["x-identity"].decode()
+
+
+def test_a_snapshot_says_what_the_state_has_and_what_is_missing(stage):
+    stage.deliver([patient(), observation(1), observation(2)], when=WEEKS[0])
+
+    outputs = stage.deliver([patient(), observation(1)], when=WEEKS[1])
+
+    assert outputs.snapshot["byType"] == {"Observation": 1, "Patient": 1}
+    assert outputs.snapshot["state"] == {"Observation": 2, "Patient": 1}
+    assert outputs.snapshot["missing"] == ["Observation/o-2"]
