@@ -73,10 +73,11 @@ class Identities:
 
     def _settle(self, layer: list[Row], candidates: Candidates) -> None:
         """Give identities to rows all of whose targets have theirs."""
-        rest = []
+        rest, twins = [], []
         for row in layer:
             row.content, row.links = self._resolver.linked(row)
-            if row.type in SHARED_TYPES and self._is_twin(row):
+            if row.type in SHARED_TYPES and (earlier := self._earlier(row)) is not None:
+                twins.append((row, earlier))
                 continue
             entry = candidates.same(row) or candidates.same_but_for_lost(row)
             if entry is None:
@@ -93,15 +94,16 @@ class Identities:
             if row.entry is None:
                 shared = row.type in SHARED_TYPES and row.finding not in REFUSED
                 self._new(row, f"c-{row.content.hex()}" if shared else row.id)
-
-    def _is_twin(self, row: Row) -> bool:
-        """Whether an earlier row says the same; if so `row` is that resource."""
-        if row.finding in REFUSED:
-            return False
-        earlier = self._first.setdefault((row.type, row.content), row)
-        if earlier is not row:
+        # Only now has each of the earlier ones its identity.
+        for row, earlier in twins:
             row.twin, row.identity, row.entry = True, earlier.identity, earlier.entry
-        return earlier is not row
+
+    def _earlier(self, row: Row) -> Row | None:
+        """Return an earlier row that says the same: `row` is that resource."""
+        if row.finding in REFUSED:
+            return None
+        earlier = self._first.setdefault((row.type, row.content), row)
+        return earlier if earlier is not row else None
 
     @cached_property
     def _present(self) -> set[tuple[str, str]]:

@@ -235,3 +235,17 @@ def test_a_resource_refused_under_a_new_id_is_what_was_refused_before(stage):
 
     assert outputs.counts == {"accepted": 1, "unchanged": 1, "rejected": 1}
     assert {dict(row.headers)["x-identity"] for row in outputs.of("fhir.rejected")} == {b"a"}
+
+
+def test_copies_of_several_shared_resources_in_a_first_bundle_are_as_many_as_they_say(stage):
+    copies = [
+        {"resourceType": "Practitioner", "id": f"{name}-{copy}", "name": [{"family": name}]}
+        for copy in range(3)
+        for name in ("x", "y")
+    ]
+
+    outputs = stage.deliver([patient(), *copies])
+
+    identities = [identity for _, kind, identity in outputs.changes() if kind == "Practitioner"]
+    assert len(set(identities)) == len(identities) == 2
+    assert all(identities)
