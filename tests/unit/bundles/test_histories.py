@@ -71,9 +71,10 @@ FORMS = {
     "rejected": [{"resourceType": "Observation", "id": "o-1"}],
 }
 PHASES = [("absent", "absent"), ("valid",), ("another",), ("rejected",)]
+OUT = [("absent", "absent"), ("rejected",)]
 
 
-@pytest.mark.parametrize("phases", [*itertools.product(PHASES, repeat=3)], ids=str)
+@pytest.mark.parametrize("phases", [*itertools.product(OUT, PHASES, OUT)], ids=str)
 def test_what_the_newest_snapshot_has_in_a_valid_form_is_in_the_state_whatever_it_was_before(stage, phases):
     for number, form in enumerate(["valid", *(form for phase in phases for form in phase), "valid"]):
         play_form(stage, number, form)
