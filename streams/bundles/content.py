@@ -7,6 +7,7 @@ What a reference means is known to the stage only once it has seen the whole bun
 points at, and noted in a place that does not depend on the order of lists either.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple, TypeAlias
 from zlib import crc32
@@ -15,7 +16,7 @@ import msgspec
 from orjson import OPT_SORT_KEYS, dumps
 
 from streams.bundles import facets
-from streams.bundles.facets import BY_PART, SAID, WHOLE, known, place
+from streams.bundles.facets import BY_PART, NONE, SAID, WHOLE, place
 from streams.bundles.keys import TYPES
 from streams.bundles.order import ORDERED, ORDERED_IN
 from streams.bundles.resource_types import R4_TYPES
@@ -46,6 +47,32 @@ class Words(NamedTuple):
     references: bytes
 
 
+class _Element(NamedTuple):
+    """An element of a resource: its place, whether its list may not be sorted, and whether its values recur."""
+
+    name: str
+    number: int
+    begun: int
+    how: int
+    ordered: bool
+    recurs: bool
+
+
+class _Shape(NamedTuple):
+    """The elements of a resource in an order of their own, and that order as it is written."""
+
+    elements: tuple[_Element, ...]
+    order: bytes
+
+
+class _Said(NamedTuple):
+    """What an element says: as it is written in an order of its own, what it refers to, and its facets."""
+
+    written: bytes
+    references: Sequence[Any]
+    facets: Sequence[int]
+
+
 def _spelled(number: str) -> float | str:
     """Return a number as it is, if it is written again as it was; else a text that no text in JSON can be."""
     found = float(number)
@@ -55,6 +82,24 @@ def _spelled(number: str) -> float | str:
 _EXACT = msgspec.json.Decoder(dict[str, Any], float_hook=_spelled).decode
 _PACK = msgspec.msgpack.Encoder().encode
 NO_REFERENCES = _PACK([])
+
+# What these say stands in very many resources: codes, and what all resources of a visit or a patient refer to.
+_RECURRING = frozenset(
+    [
+        *("code", "category", "type", "class", "vaccineCode", "reasonCode", "priority", "relationship", "site"),
+        *("clinicalStatus", "verificationStatus", "medicationCodeableConcept", "valueCodeableConcept", "bodySite"),
+        *("subject", "patient", "beneficiary", "encounter", "provider", "serviceProvider", "insurer", "requester"),
+        *("performer", "participant", "practitioner", "organization", "location", "custodian", "author", "recorder"),
+        *("meta", "insurance", "referral", "careTeam", "facility", "reasonReference", "managingOrganization"),
+        *("physicalType", "extension", "contained", "total", "payment", "interpretation"),
+    ]
+)
+_REMEMBERED_MAX = 2**13
+_REMEMBERED_BYTES_MAX = 2**9
+_SHAPES_MAX = 2**10
+_SHAPE_CHARS_MAX = 2**10
+_remembered: dict[tuple[str, int, bytes], _Said] = {}
+_shapes: dict[tuple[str, ...], _Shape] = {}
 
 
 def raw_hash(raw: bytes) -> bytes:
@@ -73,33 +118,75 @@ def words(resource: dict[str, Any] | None, raw: bytes) -> Words:
     resource.pop("id", None)
     found = facets.of_documents(_drop_provenance(resource)) if "extension" in resource or "meta" in resource else []
     names = facets.names(resource) if "identifier" in resource else b""
-    resource_type = resource.get("resourceType")
-    with_facets = resource_type in TYPES
-    ordered = ORDERED_IN.get(resource_type) if type(resource_type) is str else None
+    elements, order = _shape(resource)
     references: References = []
     parts: list[bytes] = []
-    order = sorted(resource)
-    for name in order:
+    for name, number, begun, how, ordered, recurs in elements:
         value = resource[name]
         kind = type(value)
-        some = None
-        if kind is dict:
-            some = _settle(value)
-        elif kind is list:
-            some = _settle_list(resource, name, value, ordered=name == ordered)
+        if recurs and (kind is dict or (kind is list and value and type(value[0]) is dict)):
+            key = (name, how, dumps(value))
+            said = _remembered.get(key) or _take_down(key, value)
+            parts.append(said.written)
+            references += said.references
+            found += said.facets
+            continue
+        if (kind is dict or kind is list) and (some := _settle_any(resource, name, value, ordered=ordered)):
+            references += _numbered(some, chr(number >> 24))
         written = dumps(value, option=_SORTED)
         parts.append(written)
-        number, begun, how = known(name) or place(name)
-        if some is not None:
-            references += _numbered(some, chr(number >> 24))
-        if with_facets:
-            if how == WHOLE:
-                found.append(number | crc32(written, begun) & SAID)
-            elif how == BY_PART:
-                found += facets.of_parts(name, written)
-    parts.append(dumps(order))
+        if how == WHOLE:
+            found.append(number | crc32(written, begun) & SAID)
+        elif how == BY_PART:
+            found += facets.of_parts(name, value, written)
+    parts.append(order)
     text = blake2b(b"\0".join(parts), digest_size=DIGEST_BYTES).digest()
     return Words(text, facets.packed(found), names, _PACK(references))
+
+
+def _settle_any(node: dict[str, Any], name: str, value: Any, *, ordered: bool) -> References | None:  # noqa: ANN401
+    return _settle(value) if type(value) is dict else _settle_list(node, name, value, ordered=ordered)
+
+
+def _shape(resource: dict[str, Any]) -> _Shape:
+    """Return the elements of a resource; most have the same ones as many others."""
+    resource_type = resource.get("resourceType")
+    resource_type = resource_type if type(resource_type) is str else ""
+    key = (resource_type, *resource)
+    found = _shapes.get(key)
+    if found is None:
+        with_facets, ordered = resource_type in TYPES, ORDERED_IN.get(resource_type)
+        order = sorted(resource)
+        places = [(name, place(name)) for name in order]
+        elements = tuple(
+            _Element(name, number, begun, how if with_facets else NONE, name == ordered, name in _RECURRING)
+            for name, (number, begun, how) in places
+        )
+        found = _Shape(elements, dumps(order))
+        if sum(map(len, key)) <= _SHAPE_CHARS_MAX:
+            if len(_shapes) >= _SHAPES_MAX:
+                _shapes.clear()
+            _shapes[key] = found
+    return found
+
+
+def _take_down(key: tuple[str, int, bytes], value: Any) -> _Said:  # noqa: ANN401 - any JSON
+    """Return what one element says, and remember it: the same codes and targets stand in very many resources."""
+    name, how, unsettled = key
+    some = _settle_any({}, name, value, ordered=False)
+    written = dumps(value, option=_SORTED)
+    number, begun, _ = place(name)
+    found: Sequence[int] = ()
+    if how == WHOLE:
+        found = (number | crc32(written, begun) & SAID,)
+    elif how == BY_PART:
+        found = facets.of_parts(name, value, written)
+    said = _Said(written, _numbered(some, chr(number >> 24)) if some else (), found)
+    if len(unsettled) <= _REMEMBERED_BYTES_MAX:
+        if len(_remembered) >= _REMEMBERED_MAX:
+            _remembered.clear()
+        _remembered[key] = said
+    return said
 
 
 def _numbered(references: References, number: str) -> References:

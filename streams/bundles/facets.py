@@ -8,7 +8,6 @@ types it is part of what it says.
 import re
 from array import array
 from collections.abc import Iterable
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -18,9 +17,9 @@ import orjson
 DOCUMENTS = 0
 NAME_BYTES = 8
 _ITEMS_MAX = 16
-_REMEMBERED_BYTES_MAX = 2**10
 _NAMES_MAX = 16
 _ELEMENTS_MAX = 4096
+_ELEMENT_CHARS_MAX = 64
 _CHOICE = re.compile(
     "(value|effective|onset|abatement|performed|occurrence|medication|deceased|born|age|timing|scheduled|serviced)"
     "(?=[A-Z])"
@@ -113,7 +112,7 @@ def place(name: str) -> Place:
         by_part = stem in _BY_PART or name == "period" or name.endswith("Period")
         how = NONE if name in _PASSING else BY_PART if by_part else WHOLE
         found = Place(number << 24, crc32(_utf8(name)), how)
-        if len(_places) < _ELEMENTS_MAX:
+        if len(_places) < _ELEMENTS_MAX and len(name) <= _ELEMENT_CHARS_MAX:
             _places[name] = found
     return found
 
@@ -126,19 +125,8 @@ def _utf8(name: str) -> bytes:
     return name.encode("utf-8", "replace")
 
 
-def of_parts(name: str, written: bytes) -> tuple[int, ...]:
+def of_parts(name: str, value: Any, written: bytes) -> list[int]:  # noqa: ANN401 - any JSON
     """Return the facets of an element of which two documents may know different parts; `written` is its value."""
-    # The same codes stand in very many resources.
-    return _remembered(name, written) if len(written) <= _REMEMBERED_BYTES_MAX else tuple(_of_parts(name, written))
-
-
-@lru_cache(maxsize=2**12)
-def _remembered(name: str, written: bytes) -> tuple[int, ...]:
-    return tuple(_of_parts(name, written))
-
-
-def _of_parts(name: str, written: bytes) -> list[int]:
-    value = orjson.loads(written)
     number, begun, _ = place(name)
     kind = type(value)
     if kind is dict:
@@ -146,7 +134,7 @@ def _of_parts(name: str, written: bytes) -> list[int]:
             return _of_concept(name, value, number, begun)
         if "start" in value or "end" in value:
             # The beginning is the moment; when it ended may be known later.
-            return [_facet(name if part == "start" else f"{name}.{part}", _json(value[part])) for part in value]
+            return [_facet(name if part == "start" else f"{name}.{part}", _json(value[part])) for part in sorted(value)]
     elif kind is list and 0 < len(value) <= _ITEMS_MAX:
         return [number | crc32(_json(item), begun) & SAID for item in value]
     return [number | crc32(written, begun) & SAID]
@@ -160,7 +148,8 @@ def _facet(name: str, written: bytes) -> int:
 def _of_concept(name: str, concept: dict[str, Any], number: int, begun: int) -> list[int]:
     """Return the facets of a CodeableConcept: each code it has, and the text; how a code is displayed says nothing."""
     found = []
-    for part, value in concept.items():
+    for part in sorted(concept):
+        value = concept[part]
         if part == "coding" and type(value) is list:
             for coding in value[:_ITEMS_MAX]:
                 if type(coding) is dict and "code" in coding:
