@@ -87,8 +87,10 @@ async def topics(settings: KafkaSettings) -> list[Finding]:
             found = await kafka.read(admin, [topic.name for topic in wanted])
     except Unreachable as problem:
         return [Finding(what="kafka", well=False, says=str(problem), unreachable=True)]
-    missing, differences = plan.missing(wanted, found), plan.harmful(plan.differences(wanted, found))
-    says = f"{len(found)} as they should be"
+    differences = plan.differences(wanted, found)
+    more = sum(each.harmless for each in differences)
+    missing, differences = plan.missing(wanted, found), plan.harmful(differences)
+    says = f"{len(found)} as they should be" + (f", {more} with partitions that are not used" if more else "")
     if missing or differences:
         says = f"{len(missing)} missing, {len(differences)} differences: `metriport-streams topics apply` names them"
     return [
@@ -121,9 +123,13 @@ async def processes(ingress: IngressSettings, worker: WorkerSettings) -> list[Fi
 async def _ready(session: aiohttp.ClientSession, what: str, url: str) -> Finding:
     try:
         async with session.get(url) as response:
+            facts = await response.json()
+            if unread := facts.get("records_nobody_reads"):
+                says = f"{unread} records are in partitions that nobody reads: set TOPIC_PARTITIONS alike everywhere"
+                return Finding(what=what, well=False, says=says)
             if response.status == HTTP_OK:
                 return Finding(what=what, well=True, says="ready")
-            told = (await response.json()).get("waiting_for")
+            told = facts.get("waiting_for")
             says = f"not ready, waits for {told}" if told else f"not ready: ask {url}"
             return Finding(what=what, well=False, says=says)
     except (aiohttp.ClientError, TimeoutError, ValueError):

@@ -152,7 +152,7 @@ async def _read(settings: KafkaSettings, topics: tuple[plan.Wanted, ...]) -> dic
 
 
 def _summary(applied: Applied) -> str:
-    if applied.differences:
+    if plan.harmful(applied.differences):
         can = sum(each.mendable for each in applied.differences)
         return f"{len(applied.differences)} differences, of which `topics apply --mend` can set {can}."
     if not applied.created and not applied.mended:

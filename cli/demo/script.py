@@ -53,11 +53,11 @@ def expected(sent: list[Post]) -> Counter[str]:
     counts = Counter(post.becomes for post in sent if post.becomes in known)
     counts[topics.WEBHOOKS] = sum(post.becomes != "the pong" for post in sent)
     for post in sent:
-        counts.update(_behind_links(post))
+        counts.update(behind_links(post))
     return counts
 
 
-def _behind_links(post: Post) -> Counter[str]:
+def behind_links(post: Post) -> Counter[str]:
     """Return what the links of one delivery lead to, beyond its own record."""
     counts: Counter[str] = Counter()
     if post.becomes not in worklist.topics_with_links():

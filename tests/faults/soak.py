@@ -25,6 +25,7 @@ from aiohttp import ClientSession, ClientTimeout, web
 
 from cli import broker, linkserver, processes, sampling
 from cli.broker import ports
+from cli.demo import script
 from models import headers, samples, topics
 from tests.faults import process_memory
 from tests.faults.posts import Post
@@ -35,20 +36,7 @@ from tests.faults.topics import Reading, Topics
 PARTITIONS = 12
 AGAIN_SHARE = 0.05
 SETTLE_TIMEOUT_S = 900
-SAMPLES = tuple(name for name in samples.names() if name not in ("ping", "devices.health-data", "network-query.hie"))
-# How many records of each kind become of one delivery, beyond its own.
-BEHIND_LINKS = {
-    "medical.document-bulk-download-urls": {topics.DOCUMENTS: 1},
-    "medical.consolidated-data": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
-    "medical.consolidated-data.empty": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
-    "medical.consolidated-data.whole": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
-    "medical.consolidated-data.failed": {topics.BUNDLES: 1},
-    "medical.consolidated-data.pdf": {topics.BUNDLES: 1},
-    "patient.admit": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
-    "patient.transfer": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
-    "patient.discharge": {topics.BUNDLES: 1, topics.FHIR_SNAPSHOTS: 1},
-    "medical.bulk-patient-create": {topics.BULK_PATIENTS: 3},
-}
+SAMPLES = tuple(name for name in samples.names() if samples.load(name)["meta"]["type"] in topics.DELIVERY_TYPES)
 ONCE = (*topics.DELIVERY_TYPES, topics.DOCUMENTS, topics.BUNDLES, topics.BULK_PATIENTS, topics.FHIR_SNAPSHOTS)
 EMPTY = tuple(topics.quarantine(stage) for stage in topics.STAGES)
 
@@ -77,8 +65,8 @@ class Deliveries:
                 part["patientId"] = patient_id
         post = Post(samples.encode(sampling.served_by(delivery, f"{self._links}/{patient_id}/{self._made}")), lane)
         self._lately = [*self._lately[-200:], post]
-        message_id = delivery["meta"]["messageId"]
-        for topic, count in {delivery["meta"]["type"]: 1, **BEHIND_LINKS.get(name, {})}.items():
+        kind, message_id = delivery["meta"]["type"], delivery["meta"]["messageId"]
+        for topic, count in (script.behind_links(script.Post(name, post.body, kind)) + Counter({kind: 1})).items():
             self.expected[topic][message_id] = count
         return post
 

@@ -81,3 +81,15 @@ def test_an_installation_whose_kafka_is_away_is_unreachable_and_shows_no_key(mon
     assert ended.value.code == 3
     assert (found["kafka"], found["ingress"]) == (False, False)
     assert "planted" not in printed
+
+
+async def test_records_that_nobody_reads_are_a_trouble_of_a_stage_that_is_ready():
+    async def ready(_):
+        return web.json_response({"ready": True, "records_nobody_reads": 70})
+
+    app = web.Application()
+    app.add_routes([web.get("/ready", ready)])
+    async with TestClient(TestServer(app)) as client:
+        finding = await checkup._ready(client.session, "deliveries", str(client.make_url("/ready")))
+
+    assert (finding.well, finding.says.split(" ")[0]) == (False, "70")
