@@ -5,11 +5,14 @@ are a list or a comma-separated text, dates are "" when unset, whole fields are 
 this file is kept. Only what a record cannot exist without is required.
 """
 
-import math
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field
 from pydantic.alias_generators import to_camel
+
+
+_COUNT_MAX = 2**63 - 1
+_COUNT_DIGITS_MAX = len(str(_COUNT_MAX))
 
 
 class Wire(BaseModel):
@@ -34,9 +37,9 @@ def _count(value: object) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        value = value.strip()
-        return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None  # noqa: PLR2004 - 2^63
-    if isinstance(value, int | float) and math.isfinite(value) and value >= 0:
+        digits = value.strip()
+        value = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _COUNT_DIGITS_MAX else None
+    if isinstance(value, int | float) and 0 <= value <= _COUNT_MAX:  # not so of NaN; of no size does it raise
         return int(value)
     return None
 

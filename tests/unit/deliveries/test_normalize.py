@@ -90,6 +90,17 @@ def test_an_unset_date_is_null():
     assert record["filters"]["dateFrom"] is None
 
 
+@pytest.mark.parametrize("size", [10**400, 2**63, -1, 1e308, "9" * 19, True, [], "much"])
+def test_a_size_that_no_document_has_costs_no_more_than_itself(size):
+    delivery = samples.load("medical.document-download")
+    delivery["patients"][0]["documents"][0]["size"] = size
+
+    record = normalized(delivery)
+
+    assert record["documents"][0]["size"] is None
+    assert record["documents"][0]["id"]
+
+
 def test_documents_that_were_not_told_are_null_and_none_is_an_empty_list():
     told = [normalized(samples.load(f"medical.document-download.{name}"))["documents"] for name in ("failed", "none")]
 

@@ -3,6 +3,7 @@
 import copy
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -210,8 +211,8 @@ def test_a_hint_that_is_odd_costs_the_hint_and_not_the_record(facts):
         states.BulkJobState.model_validate_json(output.value)
 
 
-def test_a_number_beyond_64_bits_stays_exact():
-    number = b"123456789012345678901234567890"
+@pytest.mark.parametrize("number", [b"123456789012345678901234567890", b"1" + b"0" * 400, b"-" + b"9" * 4000])
+def test_a_number_beyond_64_bits_stays_exact(number):
     value = b'{"patientId":"p","messageId":"m","when":"2025-10-30","metadata":{"a":%s}}' % number
 
     plan = plan_batch(
