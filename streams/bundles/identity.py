@@ -33,6 +33,8 @@ class Identities:
         self._resolver = resolver
         self._given = set(map(id, seen))
         self._first: dict[tuple[str, bytes], Row] = {}
+        self._reached: dict[tuple[str, str], tuple[str, int]] = {}
+        self._passed: dict[bytes, int] = {}
         self.fresh: dict[tuple[str, str], Row] = {}
 
     def give(self, rows: list[Row], *, fold: bool) -> None:
@@ -122,7 +124,11 @@ class Identities:
     def _by_bytes(self, row: Row) -> Entry | None:
         """Return an entry without an id that has these very bytes: they are looked at again, not new."""
         found = self._manifest.nameless.get(row.raw, ())
-        return next((entry for entry in found if id(entry) not in self._given), None)
+        place = self._passed.get(row.raw, 0)
+        while place < len(found) and id(found[place]) in self._given:
+            place += 1
+        self._passed[row.raw] = place
+        return found[place] if place < len(found) else None
 
     def _is_free(self, entry: Entry, row: Row) -> bool:
         """Whether no other resource of the bundle has this entry's present id."""
@@ -151,10 +157,14 @@ class Identities:
         if self._manifest.get(row.type, identity) is not None or (row.type, identity) in self.fresh:
             identity = f"{identity[:47]}-{row.raw.hex()[:16]}"
         # Copies without an id are byte for byte alike: they are counted.
-        copy = 1
+        # What was taken stays so: the next copy goes on where the last one found a place.
+        start = (row.type, identity)
+        identity, copy = self._reached.get(start, (identity, 1))
         while self._manifest.get(row.type, identity) is not None or (row.type, identity) in self.fresh:
             copy += 1
             identity = f"{identity[:47]}-{copy}"
+        if copy > 1:
+            self._reached[start] = identity, copy
         self.fresh[row.type, identity] = row
         row.identity = identity
 

@@ -2,13 +2,16 @@
 
 import json
 import random
+import sys
+import threading
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from tests.unit.bundles.stage import PATIENT, derived_from, observation, patient
+from tests.unit.bundles.stage import PATIENT, LocalExaminer, Stage, derived_from, observation, patient
 
 SAMPLE = Path(__file__).parents[2] / "fhir" / "samples" / "synthea.json"
 FOLDED = (
@@ -191,6 +194,49 @@ def test_resources_without_an_id_are_as_many_as_they_are_however_alike(stage, co
     assert len(stage.folded_state()) == 1 + max(copies, 2)
     assert outputs.counts.get("created", 0) == max(copies - 2, 0)
     assert outputs.counts.get("missing", 0) == max(2 - copies, 0)
+
+
+NAMELESS = {
+    "of no type": {},
+    "accepted": {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "effectiveDateTime": "2020"},
+}
+
+
+@pytest.mark.parametrize("resource", NAMELESS.values(), ids=NAMELESS)
+def test_four_times_the_copies_without_an_id_are_four_times_the_work(tmp_path, resource):
+    work = []
+    for count in (150, 600):
+        stage = Stage(LocalExaminer(), tmp_path)
+        copies = [resource] * count
+        with lines_run() as lines:
+            stage.deliver([patient(), *copies])
+            stage.job._options = stage.job._options._replace(validator="v2")
+            stage.deliver([patient(), *copies, *copies])
+        work.append(len(lines))
+
+    assert work[1] < 6 * work[0]
+
+
+@contextmanager
+def lines_run():
+    """Yield a list that grows with every line run in the stage's own modules, in new threads too."""
+    lines = []
+
+    def trace(frame, event, _argument):
+        if "/streams/bundles/" not in frame.f_code.co_filename:
+            return None
+        if event == "line":
+            lines.append(None)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    threading.settrace(trace)
+    try:
+        yield lines
+    finally:
+        sys.settrace(before)
+        threading.settrace(before)
 
 
 def test_a_manifest_of_an_older_version_is_read_and_learns_at_the_next_snapshot(stage):
