@@ -1,4 +1,4 @@
-"""JSON that keeps every number: the fast library reads one beyond 64 bits as a float, or not at all, and writes none."""
+"""JSON that keeps every number: the fast library reads one beyond 64 bits as a float or not at all, and writes none."""
 
 import json
 import re

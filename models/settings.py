@@ -42,6 +42,12 @@ def _is_origin(text: str) -> bool:
         return False
 
 
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    plain = bool(host) and (":" not in host or (host[0], host[-1]) == ("[", "]")) and not set(host) & set("/@ ")
+    return plain and port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65535  # noqa: PLR2004 - RFC 793
+
+
 class KafkaSettings(BaseSettings):
     """Where Kafka is, how to enter it, and how the topics are named."""
 
@@ -93,7 +99,7 @@ class KafkaSettings(BaseSettings):
     @classmethod
     def _addresses(cls, value: str) -> str:
         servers = [part.strip() for part in value.split(",") if part.strip()]
-        if not servers or not all(":" in server for server in servers):
+        if not servers or not all(map(_is_address, servers)):
             raise ValueError("must be host:port, or several of them with commas between")
         return ",".join(servers)
 

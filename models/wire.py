@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field
 from pydantic.alias_generators import to_camel
 
-
 _COUNT_MAX = 2**63 - 1
 _COUNT_DIGITS_MAX = len(str(_COUNT_MAX))
 

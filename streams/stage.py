@@ -45,7 +45,11 @@ def main(stage: str, parent: str | None = None) -> None:
         sys.stderr.write(f"{problem}\n")
         sys.exit(USAGE)
     telemetry.configure(level=settings.log_level, style=settings.log_format)
-    worker = build(stage, settings)
+    try:
+        worker = build(stage, settings)
+    except Misconfigured as problem:  # in the settings that only this stage has, or in the files they name
+        sys.stderr.write(f"{problem}\n")
+        sys.exit(USAGE)
     if settings.worker_port:
         health.serve(worker, host=settings.worker_host, port=settings.worker_port + topics.STAGES.index(stage))
     if parent is not None:

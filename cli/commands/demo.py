@@ -40,7 +40,7 @@ def demo(*, once: Once = False) -> None:
 def run() -> None:
     """Start the service, empty and ready for real webhooks; a Kafka of its own unless one is given."""
     given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    settings = load(IngressSettings, **({} if given else {"kafka_bootstrap_servers": "none:0"}))
+    settings = load(IngressSettings, **({} if given else {"kafka_bootstrap_servers": "none:1"}))
     folder = Path("var")
     privacy.keep(folder, look_within=False)
     interrupts.run(_run(folder, given, settings.ingress_port))

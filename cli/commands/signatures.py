@@ -53,4 +53,4 @@ def _body(file: Path) -> bytes:
 
 def _keys() -> tuple[bytes, ...]:
     # Signing needs no Kafka, so it must not ask for one.
-    return load(IngressSettings, kafka_bootstrap_servers="none:0").webhook_keys
+    return load(IngressSettings, kafka_bootstrap_servers="none:1").webhook_keys

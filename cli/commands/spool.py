@@ -78,7 +78,7 @@ def drop(
 
 def _settings() -> SpoolSettings:
     # Looking and removing need no Kafka, so they must not ask for one.
-    return load(SpoolSettings, kafka_bootstrap_servers="none:0")
+    return load(SpoolSettings, kafka_bootstrap_servers="none:1")
 
 
 def _chosen(settings: SpoolSettings, names: list[str] | None) -> list[SetAside]:

@@ -49,7 +49,7 @@ def trigger(
             output.print_line(body.decode())
         return
     # Posting needs no Kafka, so it must not ask for one.
-    settings = load(IngressSettings, kafka_bootstrap_servers="none:0")
+    settings = load(IngressSettings, kafka_bootstrap_servers="none:1")
     target = url or f"http://127.0.0.1:{settings.ingress_port}{ROUTE}"
     answers = asyncio.run(post_all(target, bodies, key=settings.webhook_keys[0], rate=rate))
     _tell(answers, as_json=as_json)

@@ -3,7 +3,7 @@
 from cli.topics import check, plan
 from models.settings import KafkaSettings
 
-SETTINGS = KafkaSettings(kafka_bootstrap_servers="none:0", topic_partitions=4, topic_replication=1)
+SETTINGS = KafkaSettings(kafka_bootstrap_servers="none:1", topic_partitions=4, topic_replication=1)
 WANTED = plan.wanted(SETTINGS)
 FOUND = {topic.name: plan.Found(partitions=4, replication=1, config={}) for topic in WANTED}
 

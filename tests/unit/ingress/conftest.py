@@ -124,7 +124,7 @@ async def ingress(app: App, limits: dict[str, float]) -> AsyncIterator[str]:
     """The address of the application behind the same listener as in production."""
     settings = IngressSettings(
         _env_file=None,
-        kafka_bootstrap_servers="none:0",
+        kafka_bootstrap_servers="none:1",
         metriport_webhook_keys=KEYS[0].decode(),
         ingress_host="127.0.0.1",
         ingress_port=0,

@@ -133,3 +133,17 @@ def test_links_go_to_the_port_of_https_unless_an_operator_says_otherwise(monkeyp
 
     monkeypatch.setenv("FETCH_ALLOWED_PORTS", "443, 8443")
     assert load(WorkerSettings).fetch_allowed_ports == (443, 8443)
+
+
+@pytest.mark.parametrize(
+    "servers",
+    ["", ",", "kafka", "kafka:", ":9092", ":::", "kafka:port", "kafka:0", "kafka:99999", "http://kafka:9092", "a:1,b"],
+)
+def test_what_is_no_address_of_a_broker_is_said_before_anything_starts(servers):
+    with pytest.raises(Misconfigured, match="KAFKA_BOOTSTRAP_SERVERS: must be host:port"):
+        load(KafkaSettings, kafka_bootstrap_servers=servers)
+
+
+@pytest.mark.parametrize("servers", ["kafka:9092", "10.0.0.1:9092, b:9093", "[::1]:9092", "kafka-1.example.com:65535"])
+def test_addresses_of_brokers_are_taken(servers):
+    assert load(KafkaSettings, kafka_bootstrap_servers=servers).kafka_bootstrap_servers == servers.replace(" ", "")
