@@ -60,7 +60,7 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]
         known = self.engine.position(partition)
         if known is not None:
             committed = known
-        if not committed:
+        if committed is None:
             return earliest
         name = f"{partition[0]}/{partition[1]}"
         if committed > end:
