@@ -7,6 +7,7 @@ answer is 200, every good delivery comes out, and each hostile one has an output
 
 import argparse
 import asyncio
+import copy
 import json
 import random
 import struct
@@ -111,7 +112,8 @@ def hostile(count: int, seed: int) -> Iterator[bytes]:
         way = chance.randrange(5)
         if way < 2:
             for _ in range(chance.randint(1, 3)):
-                _replace(delivery, chance, chance.choice(VALUES))
+                # A copy: a later one of the replacements may go into it.
+                _replace(delivery, chance, copy.deepcopy(chance.choice(VALUES)))
             yield samples.encode(delivery)
         elif way == 2:
             _replace(delivery, chance, "HERE")
