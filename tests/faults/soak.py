@@ -162,7 +162,8 @@ def compare(expected: dict[str, Counter[str]], found: dict[str, list], sender: S
         "acknowledged": statuses[200],
         "records": sum(len(found[topic]) for topic in expected),
         "not_acknowledged": len(sender.answers) - statuses[200],
-        "webhooks_missing": statuses[200] - len(found[topics.WEBHOOKS]),
+        # More are there after a send whose outcome was not known: it went to the spool, too, and is dropped once.
+        "webhooks_missing": max(0, statuses[200] - len(found[topics.WEBHOOKS])),
         "missing": sum((wanted - got[topic]).total() for topic, wanted in expected.items()),
         "repeated": sum((got[topic] - wanted).total() for topic, wanted in expected.items()),
         "not_stored": sum(
