@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.errors import Misconfigured
@@ -26,6 +26,16 @@ _Commas = NoDecode  # "a,b" in the environment, not JSON
 
 def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _named(value: object) -> object:
+    """Refuse an empty text: as a path it would be the folder that the process happens to stand in."""
+    if value == "":
+        raise ValueError("is empty; name a folder, or leave it out")
+    return value
+
+
+Folder = Annotated[Path, BeforeValidator(_named)]
 
 
 def _is_origin(text: str) -> bool:
@@ -115,7 +125,7 @@ class KafkaSettings(BaseSettings):
 class SpoolSettings(KafkaSettings):
     """What the spool needs, and what moves deliveries from there to Kafka."""
 
-    spool_dir: Path = Field(Path("var/spool"), description="Where deliveries wait for Kafka; one ingress per folder.")
+    spool_dir: Folder = Field(Path("var/spool"), description="Where deliveries wait for Kafka; one ingress per folder.")
     spool_bytes_max: int = Field(8 * 2**30, ge=0, description="The spool's size on disk; 0 switches it off.")
     spool_batch_max: int = Field(256, ge=1, le=10_000, description="Deliveries per commit, and per drain step.")
     body_bytes_max: int = Field(32 * 2**20, ge=1024, description="Largest webhook body.")
@@ -186,7 +196,9 @@ class IngressSettings(SpoolSettings):
 class WorkerSettings(KafkaSettings):
     """What every stage of the worker needs."""
 
-    state_dir: Path = Field(Path("var/state"), description="The stages' tables (RocksDB); rebuilt from Kafka if lost.")
+    state_dir: Folder = Field(
+        Path("var/state"), description="The stages' tables (RocksDB); rebuilt from Kafka if lost."
+    )
     state_memory_bytes_max: int = Field(
         64 * 2**20, ge=2**20, description="Memory of a stage's tables, of all its partitions together."
     )

@@ -147,3 +147,13 @@ def test_what_is_no_address_of_a_broker_is_said_before_anything_starts(servers):
 @pytest.mark.parametrize("servers", ["kafka:9092", "10.0.0.1:9092, b:9093", "[::1]:9092", "kafka-1.example.com:65535"])
 def test_addresses_of_brokers_are_taken(servers):
     assert load(KafkaSettings, kafka_bootstrap_servers=servers).kafka_bootstrap_servers == servers.replace(" ", "")
+
+
+@pytest.mark.parametrize(("name", "kind"), [("SPOOL_DIR", IngressSettings), ("STATE_DIR", WorkerSettings)])
+def test_an_empty_folder_is_not_the_one_that_the_process_stands_in(monkeypatch, name, kind):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", NEW)
+    monkeypatch.setenv(name, "")
+
+    with pytest.raises(Misconfigured, match=f"{name}: is empty; name a folder"):
+        load(kind)
