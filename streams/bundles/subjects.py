@@ -101,7 +101,9 @@ def _of(references: Iterable[str]) -> About:
         # `Patient/1`, `https://…/Patient/1`, `Patient/1/_history/2`
         parts = reference.split("/")
         if _PERSON in parts[:-1]:
-            patients.add(parts[parts.index(_PERSON) + 1])
+            # All that follows: an id with a slash is none of FHIR's, but it is whole here or it is somebody else's.
+            named = "/".join(parts[parts.index(_PERSON) + 1 :])
+            patients.add(named.partition("/_history/")[0])
     return About(frozenset(patients), frozenset(bare)) if patients or bare else NOBODY
 
 

@@ -119,3 +119,11 @@ def test_every_subject_that_may_be_a_patient_is_in_the_table():
                 found[name] = field
 
     assert found.items() <= subjects.ELEMENTS.items()
+
+
+@pytest.mark.parametrize("patient", ["../../etc", "a/b", "p-1"])
+@pytest.mark.parametrize("reference", ["Patient/{}", "https://fhir.example.com/r4/Patient/{}", "Patient/{}/_history/2"])
+def test_a_patient_is_named_by_all_of_the_id_that_a_reference_has(patient, reference):
+    resource = {"resourceType": "Observation", "subject": {"reference": reference.format(patient)}}
+
+    assert subjects.about("Observation", json.dumps(resource).encode()).patients == {patient}
