@@ -9,4 +9,5 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from cli.main import main as run  # noqa: PLC0415 - it is what takes the second
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     run()

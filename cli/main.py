@@ -46,7 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # A client that looks for its broker tells each try as an error; the commands say themselves what came of it.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         app(arguments)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)

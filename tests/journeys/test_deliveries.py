@@ -103,9 +103,9 @@ UNMAPPABLE = [
     pytest.param(b"[1]", "not_an_object", id="not-an-object"),
     pytest.param(b'{"x":1}', "no_meta", id="no-meta"),
     pytest.param(b'{"meta":{"messageId":"?","type":7}}', "no_type", id="type-a-number"),
-    pytest.param(b'{"a":' + b"[" * 10_000 + b"]" * 10_000 + b"}", "not_json", id="10000-deep"),
+    pytest.param(b'{"a":' + b"[" * 10_000 + b"]" * 10_000 + b"}", "no_meta", id="10000-deep"),
     pytest.param(b'{"meta":{"messageId":"?","messageId":"b","type":"t"}}', "ambiguous", id="two-message-ids"),
-    pytest.param(b'{"meta":{"messageId":"?","type":"patient.admit"},"x":NaN}', "not_json", id="nan"),
+    pytest.param(b'{"meta":{"messageId":"?","type":"patient.admit"},"x":NaN}', "no_patient", id="nan"),
     pytest.param(b'{"meta":{"messageId":"?","type":"patient.admit"}}', "no_patient", id="no-patient"),
 ]
 
