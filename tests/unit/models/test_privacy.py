@@ -18,7 +18,8 @@ NOBODY = 65534
 @pytest.fixture
 def open_folder():
     """A folder that anybody can get at, with files in it as a umask of 022 makes them."""
-    with tempfile.TemporaryDirectory() as made:
+    # Not below TMPDIR, which may be a folder that only its owner enters.
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:
         Path(made).chmod(0o755)
         folder = Path(made, "data")
         (folder / "within").mkdir(parents=True)
