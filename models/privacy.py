@@ -53,7 +53,8 @@ def is_open(path: Path) -> bool:
 
 def _is_shared(folder: Path) -> bool:
     """Tell whether to close it would close what is not ours: a folder for everybody, as /tmp is, or one we stand in."""
-    resolved, stood_in = folder.resolve(), [Path.cwd(), Path.home()]
+    # Not `Path.home`: it raises where a user has none, as a container's may.
+    resolved, stood_in = folder.resolve(), [Path.cwd(), Path(os.path.expanduser("~"))]  # noqa: PTH111
     return bool(resolved.stat().st_mode & stat.S_ISVTX) or any(place.is_relative_to(resolved) for place in stood_in)
 
 

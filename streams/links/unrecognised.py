@@ -4,7 +4,8 @@ Nobody can say yet what is behind them, and when somebody can, they are dead: so
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, TypeAlias
 
 from models import body as bodies
 from models.errors import Quarantined
@@ -12,7 +13,11 @@ from streams.links import address
 from streams.links.link import Settled
 
 PATH_CHARS_MAX = 1024
+LOOKS_MAX = 2000  # texts of one body that are looked at: more than the links that are listed at most
 _SIGNED = "x-amz-expires"
+
+# Where something stands: what it stands in, and its name or number there; None is the body.
+Place: TypeAlias = "tuple[Place, str | int] | None"
 
 
 class FoundLink(NamedTuple):
@@ -34,33 +39,44 @@ def read(value: bytes) -> dict[str, Any]:
 def found(body: dict[str, Any], *, count_max: int) -> list[FoundLink]:
     """Return the presigned links in a body, then its other https links, which are told and not fetched.
 
-    Only the first `count_max` are; one more says that there were more.
+    Only the first `count_max` are; one more says that there were more, or more texts than are looked at.
     """
-    every = [
-        FoundLink(path, text, None if is_signed else Settled("failed", "not_signed"))
-        for path, text, is_signed in _links(body)
-    ]
+    texts = list(islice(_texts(body), LOOKS_MAX + 1))
+    every = [link for place, text in texts[:LOOKS_MAX] if (link := _link(place, text))]
     every.sort(key=lambda link: link.settled is not None)
-    if len(every) <= count_max:
-        return every
-    left_out = every[count_max]._replace(url="", settled=Settled("failed", "too_many_links"))
-    return [*every[:count_max], left_out]
+    left_out = [link.path for link in every[count_max:]] or [_path(place) for place, _ in texts[LOOKS_MAX:]]
+    return every[:count_max] + [FoundLink(path, "", Settled("failed", "too_many_links")) for path in left_out[:1]]
 
 
-def _links(body: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
-    """Yield place, text and whether it is presigned, in the order of the body. No recursion: bodies may be deep."""
-    waiting: list[tuple[str, Any]] = [("$", body)]
+def _link(place: Place, text: str) -> FoundLink | None:
+    url = address.parse(text)
+    if url is None:
+        return None
+    if any(name.lower() == _SIGNED for name in url.query):
+        return FoundLink(_path(place), text)
+    return FoundLink(_path(place), text, Settled("failed", "not_signed")) if url.scheme == "https" else None
+
+
+def _texts(body: dict[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Yield what begins as a link does, in the order of the body. No recursion: bodies may be deep."""
+    waiting: list[tuple[Place, Any]] = [(None, body)]
     while waiting:
-        path, part = waiting.pop()
+        place, part = waiting.pop()
         if isinstance(part, dict):
-            waiting += [(f"{path}['{_escaped(name)}']"[:PATH_CHARS_MAX], each) for name, each in reversed(part.items())]
+            waiting += [((place, name), each) for name, each in reversed(part.items())]
         elif isinstance(part, list):
-            waiting += [(f"{path}[{index}]"[:PATH_CHARS_MAX], each) for index, each in reversed(list(enumerate(part)))]
+            waiting += [((place, index), each) for index, each in reversed(list(enumerate(part)))]
         elif isinstance(part, str) and part[:8].lower().startswith(("https://", "http://")):
-            url = address.parse(part)
-            is_signed = url is not None and any(name.lower() == _SIGNED for name in url.query)
-            if url is not None and (is_signed or url.scheme == "https"):
-                yield path, part, is_signed
+            yield place, part
+
+
+def _path(place: Place) -> str:
+    """Write a place down: only those of links are."""
+    steps = []
+    while place is not None:
+        place, step = place
+        steps.append(f"[{step}]" if isinstance(step, int) else f"['{_escaped(step)}']")
+    return ("$" + "".join(reversed(steps)))[:PATH_CHARS_MAX]
 
 
 def _escaped(name: str) -> str:

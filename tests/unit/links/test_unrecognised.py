@@ -1,11 +1,12 @@
 """What is behind the links of a type that nobody knows yet is fetched and kept, not interpreted."""
 
 import json
+import tracemalloc
 
 import pytest
 
 from models import samples
-from streams.links import outcome, worklist
+from streams.links import address, outcome, unrecognised, worklist
 from streams.links.link import Outcome, decode, encode
 from streams.links.worklist import Source
 
@@ -54,6 +55,30 @@ def test_presigned_links_come_before_others_and_the_first_left_out_says_that_mor
     links = listed({"pages": ["https://a/1", SIGNED, "https://a/2", SIGNED]}, count_max=3)
 
     assert [link.settled and link.settled.reason for link in links] == [None, None, "not_signed", "too_many_links"]
+
+
+def test_a_body_full_of_links_costs_no_more_looks_than_a_few(monkeypatch):
+    looks = []
+    parse = address.parse
+    monkeypatch.setattr(address, "parse", lambda text: looks.append(text) or parse(text))
+
+    links = listed({"pages": [f"https://a/{number}" for number in range(50_000)]}, count_max=3)
+
+    assert len(looks) <= unrecognised.LOOKS_MAX
+    assert [link.settled.reason for link in links] == ["not_signed"] * 3 + ["too_many_links"]
+
+
+def test_the_place_of_every_value_is_not_written_down_for_the_sake_of_one_link():
+    name = "n" * 1000
+    body = {"meta": {}, name: [[number] for number in range(50_000)] + [SIGNED]}
+
+    tracemalloc.start()
+    (found,) = unrecognised.found(body, count_max=3)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert found.path == f"$['{name}'][50000]"
+    assert most < 20 * 2**20
 
 
 def test_none_is_listed_where_that_is_switched_off():

@@ -1,4 +1,5 @@
 import os
+import pwd
 import subprocess
 import sys
 import tempfile
@@ -65,6 +66,18 @@ def test_a_folder_that_the_process_stands_in_is_not_closed(open_folder, monkeypa
     privacy.keep(open_folder)
 
     assert len(open_ones(open_folder)) == 3
+
+
+def test_a_user_without_a_home_has_folders_closed_as_everybody_else(open_folder, monkeypatch):
+    def nobody(_uid):
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+
+    privacy.keep(open_folder)
+
+    assert open_ones(open_folder) == []
 
 
 def test_a_folder_for_everybody_is_not_closed(open_folder):
