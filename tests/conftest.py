@@ -1,14 +1,17 @@
 """A real Kafka for the tests of this folder: one broker for the session, topics of its own for each test."""
 
+import logging
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 import pytest_asyncio
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from cli import broker
+from models import telemetry
 
 Topics = Callable[..., Awaitable[list[str]]]
 
@@ -26,6 +29,17 @@ def umask_of_most_machines() -> Iterator[None]:
     before = os.umask(0o022)
     yield
     os.umask(before)
+
+
+@pytest.fixture(autouse=True)
+def log_of_its_own() -> Iterator[None]:
+    """A process of the service sets up its log; a command run within this one must not silence that of other tests."""
+    clients, level = logging.getLogger("aiokafka"), telemetry._level
+    before = clients.level
+    yield
+    structlog.reset_defaults()
+    telemetry._level = level
+    clients.setLevel(before)
 
 
 @pytest.fixture

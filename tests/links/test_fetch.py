@@ -131,8 +131,9 @@ async def test_a_store_that_takes_nothing_is_said_and_waited_for(server, fetch, 
     # A file where the store's folder for staging would be: nothing can be written until it is gone.
     (folder / "staging").touch()
     fetching = asyncio.create_task(fetch(link(url)))
-    while "blob_store_away" not in capsys.readouterr().out:  # noqa: ASYNC110 - a log has no event
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        while "blob_store_away" not in capsys.readouterr().out:  # noqa: ASYNC110 - a log has no event
+            await asyncio.sleep(0.01)
 
     (folder / "staging").unlink()
 
