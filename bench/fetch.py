@@ -24,10 +24,10 @@ from obstore.store import LocalStore
 from bench import fetch_worker, large_bundle
 from bench.large_bundle import MIB, PACKED, PLAIN, Large, bare
 from bench.measuring import ratio
-from streams.links.address import AddressRules
-from streams.links.blobs import Blobs
-from streams.links.client import Client
-from streams.links.fetch import Fetcher
+from streams.links.fetching.address import AddressRules
+from streams.links.fetching.blobs import Blobs
+from streams.links.fetching.client import Client
+from streams.links.fetching.fetch import Fetcher
 from streams.links.limits import FetchLimits
 from streams.links.link import Link
 

@@ -34,12 +34,12 @@ from types import SimpleNamespace
 import orjson
 
 from models import topics
-from streams.bundles.bundle_file import bundle_file
-from streams.bundles.content import raw_hash
+from streams.bundles.bundle.file import bundle_file
+from streams.bundles.bundle.split import split
 from streams.bundles.job import BundlesJob, Options
-from streams.bundles.judges import Standards, judges
-from streams.bundles.pool import Pool, PoolLimits
-from streams.bundles.split import split
+from streams.bundles.resource.content_hash import raw_hash
+from streams.bundles.validation.build import Standards, judges
+from streams.bundles.validation.pool import Pool, PoolLimits
 
 CHANGED_ONE_IN = 20
 ROUNDS = 7

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import orjson
 
-from streams.bundles.bundle_file import bundle_file
-from streams.bundles.facts import facts
-from streams.bundles.judges import Judges
-from streams.bundles.split import Unreadable
-from streams.bundles.verdict import Checker
+from streams.bundles.bundle.file import bundle_file
+from streams.bundles.bundle.split import Unreadable
+from streams.bundles.resource.facts import facts
+from streams.bundles.validation.build import Judges
+from streams.bundles.validation.validator import Checker
 
 SUFFIXES = (".json", ".ndjson")
 _POSITION = re.compile(r"\[[0-9]+\]")

@@ -8,7 +8,7 @@ import typer
 from cli import fhir_check, output
 from cli.commands import removals
 from cli.output import Json
-from streams.bundles.judges import Standards, judges
+from streams.bundles.validation.build import Standards, judges
 
 app = typer.Typer(help="FHIR resources, as the bundles stage sees them.", no_args_is_help=True)
 app.add_typer(removals.app, name="removals")

@@ -12,24 +12,26 @@ from contextlib import aclosing, nullcontext
 from typing import NamedTuple
 
 from models import headers, records, topics
-from streams.bundles import clock, collector, decision, diff, holds, manifests, outputs, snapshot
-from streams.bundles.blobs import Blobs
-from streams.bundles.brake import Brake
-from streams.bundles.bundle_file import BundleFile
-from streams.bundles.bundle_record import BundleRecord, decoded, snapshot_value
-from streams.bundles.diff import Difference, Grace, Rules
+from streams.bundles import decision, gc_pause
+from streams.bundles import records as outputs
+from streams.bundles.bundle.file import BundleFile
+from streams.bundles.bundle.progress import Progress
+from streams.bundles.bundle.record import BundleRecord, decoded, snapshot_value
+from streams.bundles.bundle.split import Unreadable
+from streams.bundles.bundle.store import Blobs
 from streams.bundles.envelope import Envelope
 from streams.bundles.events import REMOVALS_HELD, WHEN_NOT_BELIEVED
-from streams.bundles.examination import CRASHED, REFUSED
-from streams.bundles.manifest import Manifest
-from streams.bundles.outputs import Facts
-from streams.bundles.progress import Progress
-from streams.bundles.snapshot import Claim, Examiner, Found, SnapshotLimits
-from streams.bundles.split import Unreadable
-from streams.bundles.survey import Row
-from streams.engine import quarantine
+from streams.bundles.records import Facts
+from streams.bundles.snapshot import clock, compare, diff, holds, manifest_format
+from streams.bundles.snapshot.brake import Brake
+from streams.bundles.snapshot.compare import Claim, Examiner, Found, SnapshotLimits
+from streams.bundles.snapshot.diff import Difference, Grace, Rules
+from streams.bundles.snapshot.manifest import Manifest
+from streams.bundles.snapshot.scan import Row
+from streams.bundles.validation.chunk import CRASHED, REFUSED
+from streams.concurrency import in_helpings
 from streams.engine.job import Output, Poison, Reading, Record, Step
-from streams.helpings import in_helpings
+from streams.engine.log import quarantine
 
 _STEP_OUTPUTS_MAX = 200
 _STEP_BYTES_MAX = 4 * 2**20
@@ -123,10 +125,10 @@ class BundlesJob:
 
     def _steps(self, record: Record, source: BundleRecord, reading: Reading, progress: Progress) -> Iterator[Step]:
         bundle = source.facts
-        manifest = manifests.read(bundle.patient_id or "", reading.get)
+        manifest = manifest_format.read(bundle.patient_id or "", reading.get)
         # No data at all: Metriport then sends no link. It is a snapshot with nothing in it.
         on_disk = self._blobs.on_disk(bundle.blob, progress) if bundle.blob else nullcontext(BundleFile())
-        with on_disk as opened, collector.paused_for(opened.size()):
+        with on_disk as opened, gc_pause.paused_for(opened.size()):
             found = self._compared(record, bundle, opened, manifest)
             last = Step([self._snapshot(source, found, manifest)])
             if found.difference is not None:
@@ -139,7 +141,7 @@ class BundlesJob:
     def _decided(self, record: Record, decided: records.RemovalDecision, reading: Reading) -> Iterator[Step]:
         """Yield the steps of what an operator decided; it is told like a snapshot."""
         bundle = decision.as_bundle(decided)
-        manifest = manifests.read(decided.patient_id, reading.get)
+        manifest = manifest_format.read(decided.patient_id, reading.get)
         difference = diff.decide(manifest, decided.snapshot_id, decided.resource_type, remove=decided.action == "apply")
         last = Step([self._snapshot(BundleRecord(bundle, {}), Found(difference, {}), manifest)])
         yield from self._changed(record, bundle, BundleFile(), difference, manifest)
@@ -158,7 +160,7 @@ class BundlesJob:
         options = self._options
         claim, rules = _claim(record, bundle, options.validator), Rules(options.grace, options.brake)
         try:
-            return snapshot.compare(claim, opened, manifest, self._examiner, limits=options.limits, rules=rules)
+            return compare.compare(claim, opened, manifest, self._examiner, limits=options.limits, rules=rules)
         except Unreadable as unreadable:
             raise Poison(unreadable.reason) from None
 

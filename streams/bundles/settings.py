@@ -6,13 +6,14 @@ from pydantic import Field
 
 from models import topics
 from models.settings import WorkerSettings
-from streams.bundles import content, subjects
-from streams.bundles.brake import Brake
-from streams.bundles.diff import Grace
 from streams.bundles.job import Options
-from streams.bundles.judges import Standards, validator_id
-from streams.bundles.pool import PoolLimits
-from streams.bundles.snapshot import SnapshotLimits
+from streams.bundles.resource import content_hash
+from streams.bundles.snapshot import subjects
+from streams.bundles.snapshot.brake import Brake
+from streams.bundles.snapshot.compare import SnapshotLimits
+from streams.bundles.snapshot.diff import Grace
+from streams.bundles.validation.build import Standards, validator_id
+from streams.bundles.validation.pool import PoolLimits
 
 Level = Literal["off", "structure", "lint"]
 
@@ -70,7 +71,7 @@ class BundlesSettings(WorkerSettings):
             validator=" ".join(
                 [
                     validator_id(),
-                    f"content={content.VERSION}",
+                    f"content={content_hash.VERSION}",
                     f"subjects={subjects.VERSION}",
                     f"level={self.fhir_level}",
                     f"{sorted(self.fhir_level_by_type.items())}",

@@ -11,10 +11,10 @@ goes to `quarantine.bundles` with its reason, and is told in `fhir.snapshots`; a
 from models import topics
 from models.settings import WorkerSettings, load
 from streams.blob_store import open_store
-from streams.bundles.blobs import Blobs
+from streams.bundles.bundle.store import Blobs
 from streams.bundles.job import BundlesJob
-from streams.bundles.pool import Pool
 from streams.bundles.settings import BundlesSettings
+from streams.bundles.validation.pool import Pool
 from streams.configuration import engine_settings
 from streams.engine.app import Worker, create
 

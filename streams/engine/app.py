@@ -12,23 +12,23 @@ from aiokafka.errors import KafkaError
 from faust.stores import STORES
 
 from models import telemetry
-from streams.engine import odd_records
 from streams.engine.asking import create_nothing
-from streams.engine.assignor import OursOnly
-from streams.engine.engine import Engine
+from streams.engine.crashes.work_file import WorkFile
+from streams.engine.driver.assignor import OursOnly
+from streams.engine.driver.state_memory import StateMemory
+from streams.engine.driver.tables import BatchTables
+from streams.engine.driver.transport import BatchTransport
 from streams.engine.fatal import Fatal, before_end, die
 from streams.engine.health import Health, Signs, health_of
 from streams.engine.job import Job, LongJob, hook
-from streams.engine.logs import KafkaLogs
-from streams.engine.producer import Producer
-from streams.engine.recovery import BatchTables
-from streams.engine.restore import Restoration, restore
+from streams.engine.log import header_names
+from streams.engine.log.producer import Producer
+from streams.engine.log.reader import KafkaLogs
+from streams.engine.log.restore import Restoration, restore
 from streams.engine.security import for_faust
 from streams.engine.settings import EngineSettings
-from streams.engine.state_memory import StateMemory
-from streams.engine.transport import BatchTransport
 from streams.engine.watchdog import Watchdog
-from streams.engine.work_file import WorkFile
+from streams.engine.work.engine import Engine
 
 _BEAT_S = 1.0
 _LOOK_S = 60.0
@@ -60,7 +60,7 @@ class Worker(NamedTuple):
 
 def create(job: Job[Any] | LongJob, settings: EngineSettings) -> Worker:
     """Return the worker of a stage. A job with a method `bound` is told its engine, for `settle`, `get` and `scan`."""
-    odd_records.accept()
+    header_names.accept()
     work_file = WorkFile(settings.state_dir / settings.stage / "work")
 
     before_end(work_file.close)
@@ -115,7 +115,7 @@ def run(worker: Worker) -> None:
 
 def _app(settings: EngineSettings) -> Any:
     create_nothing()
-    STORES.aliases["batch"] = "streams.engine.store:BatchStore"
+    STORES.aliases["batch"] = "streams.engine.driver.store:BatchStore"
     servers = [f"kafka://{server}" for server in settings.bootstrap_servers.split(",")]
     return faust.App(
         settings.app_id,

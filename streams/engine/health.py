@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from streams.engine.positions import Facts, Partition, Positions
-from streams.engine.restore import Restoration
+from streams.engine.log.restore import Restoration
+from streams.engine.work.positions import Facts, Partition, Positions
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,18 @@ from msgspec import structs
 from models import headers, topics
 from streams.engine.job import Output, Poison, Record, State
 from streams.links import link as link_codec
-from streams.links import worklist
-from streams.links.blobs import Blobs
-from streams.links.bulk_rows import BulkRows
-from streams.links.departures import Departure
-from streams.links.fetch import Fetcher, Progress
-from streams.links.fetchers import Fetchers
+from streams.links.fetching.blobs import Blobs
+from streams.links.fetching.fetch import Fetcher, Progress
 from streams.links.limits import FetchLimits
 from streams.links.link import STATE_PREFIX, Link, Outcome, state_key
-from streams.links.outputs import Outputs
-from streams.links.parts import Parts
-from streams.links.settling import Settling
-from streams.links.worklist import Source
+from streams.links.listing import known_types
+from streams.links.listing.known_types import Source
+from streams.links.publishing.bulk_rows import BulkRows
+from streams.links.publishing.committer import Settling
+from streams.links.publishing.records import Outputs
+from streams.links.scheduling.dispatcher import Fetchers
+from streams.links.scheduling.resequencer import Departure
+from streams.links.tasks import Parts
 
 
 class Engine(Protocol):
@@ -66,12 +66,12 @@ class LinksJob:
         kind = record.topic.removeprefix(self._prefix)
         if kind == topics.UNRECOGNISED:
             count_max = self._limits.unrecognised_links_max
-            return worklist.links_of_unknown(
+            return known_types.links_of_unknown(
                 record.value or b"", _source(record), record.key or b"", count_max=count_max
             )
         try:
-            return worklist.links(kind, record.value or b"", _source(record))
-        except worklist.UnknownShape:
+            return known_types.links(kind, record.value or b"", _source(record))
+        except known_types.UnknownShape:
             raise Poison("unknown_shape") from None
 
     def keys(self, _links: list[Link]) -> tuple[bytes, ...]:

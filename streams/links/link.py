@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from streams.links.content import Kind
+from streams.links.content_type import Kind
 
 STATE_PREFIX = b"l/"
 _ID_BYTES_MAX = 512

@@ -17,13 +17,13 @@ from streams.blob_store import open_store
 from streams.configuration import engine_settings
 from streams.engine.app import Worker, create
 from streams.engine.fatal import die
-from streams.links.address import AddressRules
-from streams.links.blobs import Blobs
-from streams.links.client import Client
-from streams.links.fetch import Fetcher
+from streams.links.fetching.address import AddressRules
+from streams.links.fetching.blobs import Blobs
+from streams.links.fetching.client import Client
+from streams.links.fetching.fetch import Fetcher
 from streams.links.job import LinksJob
 from streams.links.limits import FetchLimits
-from streams.links.worklist import topics_with_links
+from streams.links.listing.known_types import topics_with_links
 
 
 def worker(settings: WorkerSettings) -> Worker:

@@ -11,7 +11,7 @@ import uvloop
 
 from streams.engine.app import create, run
 from streams.engine.job import Output, Poison
-from streams.engine.producer import Producer
+from streams.engine.log.producer import Producer
 from streams.engine.settings import EngineSettings
 
 KINDS = 3

@@ -7,8 +7,9 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple, get_args
 
-from streams.links import bulk_csv, content
+from streams.links import content_type
 from streams.links.link import Reason
+from streams.links.publishing import bulk_csv
 from tests.links.misbehaving import Answer, drip, endless, hang, preamble, raw
 
 DOCUMENT = b'<?xml version="1.0"?><ClinicalDocument/>' + b" " * 500
@@ -371,7 +372,7 @@ def files() -> Iterator[bytes]:
 
 def rows(file: bytes) -> int | None:
     """Return how many rows a result has, published or set aside one by one; None if it is set aside as a whole."""
-    if content.contradicts("text", file[: content.HEAD_BYTES]) or not file:
+    if content_type.contradicts("text", file[: content_type.HEAD_BYTES]) or not file:
         return None
     head, *lines = file.split(b"\n")
     try:

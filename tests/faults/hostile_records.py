@@ -28,8 +28,8 @@ from aiokafka.record.util import calc_crc32c
 
 from cli import broker, processes
 from models import samples, signature, topics
-from streams.engine import odd_records
-from streams.links.worklist import topics_with_links
+from streams.engine.log import header_names
+from streams.links.listing.known_types import topics_with_links
 from streams.patients.job import SOURCES as PATIENTS_SOURCES
 from tests.faults.ingress_killed import Ingress
 from tests.faults.sender import KEY, sender
@@ -346,7 +346,7 @@ def _owner(topic: str) -> str:
 
 async def campaign(servers: str, folder: Path, *, bodies: int, records: int, seed: int = 1) -> Report:
     """Run it all; return what came out."""
-    odd_records.accept()  # in the reader of this drill, too
+    header_names.accept()  # in the reader of this drill, too
     report, begun_at = Report(bodies=bodies, good=bodies // EVERY), time.monotonic()
     ingress = Ingress(servers, folder, partitions=PARTITIONS)
     await processes.run("topics", "apply", environment=ingress.environment, log=folder / "topics.log")

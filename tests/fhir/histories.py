@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from models import telemetry
-from streams.bundles.diff import Grace
+from streams.bundles.snapshot.diff import Grace
 from tests.unit.bundles.stage import DAY_MS, PATIENT, LocalExaminer, Stage, derived_from, observation, patient
 
 SNAPSHOTS_PER_PATIENT = 40

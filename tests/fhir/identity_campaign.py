@@ -22,7 +22,7 @@ from pathlib import Path
 
 import structlog
 
-from streams.bundles import manifests
+from streams.bundles.snapshot import manifest_format
 from tests.fhir import edits, pipeline
 from tests.fhir.pairs import DIFFERENT, SAME, is_taken_for_the_same
 from tests.unit.bundles.stage import PATIENT, LocalExaminer, Stage
@@ -155,7 +155,7 @@ def play(before, after, facts, made, examiner):
 
 
 def present_ids(stage):
-    known = manifests.read(PATIENT, lambda keys: [stage.state.get(key) for key in keys])
+    known = manifest_format.read(PATIENT, lambda keys: [stage.state.get(key) for key in keys])
     return {(entry.type, entry.identity): entry.ids[0] for entry in known if entry.ids}
 
 

@@ -166,7 +166,7 @@ def _in_folders(folders):
 
 
 def main():
-    from streams.bundles.judges import judges  # noqa: PLC0415 - takes seconds
+    from streams.bundles.validation.build import judges  # noqa: PLC0415 - takes seconds
 
     count, seed, *folders = sys.argv[1:]
     found, wrong = compare(judges(), int(count), int(seed), *folders)

@@ -5,8 +5,8 @@ import random
 import orjson
 import pytest
 
-from streams.bundles.examination import Chunk, examine
-from streams.bundles.judges import Standards, judges
+from streams.bundles.validation.build import Standards, judges
+from streams.bundles.validation.chunk import Chunk, examine
 from tests.fhir.mutants import compare, corpus, mutants
 
 MUTANTS = 3000

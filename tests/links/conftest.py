@@ -8,10 +8,10 @@ import pytest
 import stamina.instrumentation
 from obstore.store import LocalStore
 
-from streams.links.address import AddressRules
-from streams.links.blobs import Blobs
-from streams.links.client import Client
-from streams.links.fetch import Fetcher
+from streams.links.fetching.address import AddressRules
+from streams.links.fetching.blobs import Blobs
+from streams.links.fetching.client import Client
+from streams.links.fetching.fetch import Fetcher
 from streams.links.limits import MIB, FetchLimits
 from streams.links.link import Link
 from tests.links.misbehaving import misbehaving

@@ -11,8 +11,8 @@ from base64 import b64encode
 import pytest
 from aiohttp.abc import AbstractResolver
 
-from streams.links.address import AddressRules
-from streams.links.intake import Intake
+from streams.links.fetching.address import AddressRules
+from streams.links.fetching.body import Intake
 from streams.links.limits import MIB
 from tests.links.misbehaving import drip, endless, good, hang, misbehaving, preamble, raw, reset
 

@@ -9,9 +9,9 @@ import obstore
 import pytest
 
 from streams.blob_store import open_store
-from streams.bundles.blobs import Blobs as ReadingBlobs
-from streams.bundles.progress import Progress
-from streams.links.blobs import PART_BYTES, Blobs
+from streams.bundles.bundle.progress import Progress
+from streams.bundles.bundle.store import Blobs as ReadingBlobs
+from streams.links.fetching.blobs import PART_BYTES, Blobs
 from streams.links.limits import MIB
 from tests.links.misbehaving import good, hang
 from tests.links.object_store import serving

@@ -1,6 +1,6 @@
 import pytest
 
-from streams.bundles.judges import Standards
+from streams.bundles.validation.build import Standards
 from tests.unit.bundles.stage import LocalExaminer, Stage, judges
 
 

@@ -6,8 +6,8 @@ import time
 
 import orjson
 
-from streams.bundles import worker
-from streams.bundles.verdict import Checker
+from streams.bundles.validation import pool_process
+from streams.bundles.validation.validator import Checker
 
 SLOW, HANGS, DIES, EATS, RECURSES = (
     orjson.dumps({"resourceType": "Basic", "id": name, "code": {"text": "x"}})
@@ -41,4 +41,4 @@ def work(connection, standards):
         return usual(self, raw)
 
     Checker.verdict = verdict
-    worker.work(connection, standards)
+    pool_process.work(connection, standards)

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import msgspec
 
-from streams.bundles.bundle_file import bundle_file
-from streams.bundles.diff import Grace
-from streams.bundles.examination import Chunk, examine
+from streams.bundles.bundle.file import bundle_file
 from streams.bundles.job import BundlesJob, Options
-from streams.bundles.judges import Standards
-from streams.bundles.judges import judges as build_judges
-from streams.bundles.snapshot import SnapshotLimits
+from streams.bundles.snapshot.compare import SnapshotLimits
+from streams.bundles.snapshot.diff import Grace
+from streams.bundles.validation.build import Standards
+from streams.bundles.validation.build import judges as build_judges
+from streams.bundles.validation.chunk import Chunk, examine
 from streams.engine.job import Output, Poison
-from streams.engine.plan import RESERVED
+from streams.engine.work.plan import RESERVED
 from tests.unit.engine.fakes import Crash, MemoryKafka, MemoryState, Process
 
 judges = cache(build_judges)

@@ -6,9 +6,9 @@ from threading import Event
 
 import pytest
 
-from streams.bundles.bundle_file import BundleFile, bundle_file
+from streams.bundles.bundle.file import BundleFile, bundle_file
+from streams.bundles.bundle.progress import Progress, Unwanted
 from streams.bundles.job import BundlesJob, Options
-from streams.bundles.progress import Progress, Unwanted
 from tests.unit.bundles.stage import LocalExaminer, SourceRecord, bundle_of, observation, patient, record_value
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.bundles.diff import Grace
+from streams.bundles.snapshot.diff import Grace
 from tests.unit.bundles.stage import DAY_MS, LocalExaminer, Stage, derived_from, observation, patient
 
 IDS = st.integers(1, 5)

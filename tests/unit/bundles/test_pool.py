@@ -9,10 +9,10 @@ from functools import partial
 import orjson
 import pytest
 
-from streams.bundles import pool as pool_module
-from streams.bundles.judges import Standards
-from streams.bundles.pool import Pool, PoolLimits
-from streams.bundles.progress import Progress, Unwanted
+from streams.bundles.bundle.progress import Progress, Unwanted
+from streams.bundles.validation import pool as pool_module
+from streams.bundles.validation.build import Standards
+from streams.bundles.validation.pool import Pool, PoolLimits
 from streams.engine.job import Unavailable
 from tests.unit.bundles import hostile_worker
 from tests.unit.bundles.stage import observation

@@ -6,18 +6,18 @@ import obstore
 import pytest
 from obstore.store import MemoryStore
 
-from streams.bundles import blobs
-from streams.bundles.blobs import Blobs
+from streams.bundles.bundle import store as blobs
+from streams.bundles.bundle.store import Blobs
 from streams.bundles.job import BundlesJob, Options
-from streams.engine.attempts import Attempts
+from streams.engine.crashes.work_file import WorkFile
 from streams.engine.health import Signs, health_of
-from streams.engine.long_work import LongWork
-from streams.engine.positions import Positions
-from streams.engine.restore import Restoration
-from streams.engine.tails import Tails
-from streams.engine.term import Term
-from streams.engine.work_file import WorkFile
-from streams.engine.writer import Writer
+from streams.engine.log.output_tails import Tails
+from streams.engine.log.restore import Restoration
+from streams.engine.log.writer import Writer
+from streams.engine.work.assignment import Term
+from streams.engine.work.attempts import Attempts
+from streams.engine.work.positions import Positions
+from streams.engine.work.stepwise import LongWork
 from tests.unit.bundles.stage import SOURCE, LocalExaminer, SourceRecord, bundle_of, observation, patient, record_value
 from tests.unit.engine.fakes import MemoryKafka, MemoryState, settings
 

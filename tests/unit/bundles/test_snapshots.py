@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from streams.bundles.examination import CRASHED_MAX, crashed
-from streams.bundles.snapshot import SnapshotLimits
+from streams.bundles.snapshot.compare import SnapshotLimits
+from streams.bundles.validation.chunk import CRASHED_MAX, crashed
 from tests.unit.bundles.stage import PATIENT, SourceRecord, bundle_of, derived_from, observation, patient
 
 ALIASES = "metriport.fhir.aliases"

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from streams.bundles import json_text
-from streams.bundles import split as split_module
-from streams.bundles.split import Unreadable, split
+from streams.bundles.bundle import json_scan as json_text
+from streams.bundles.bundle import split as split_module
+from streams.bundles.bundle.split import Unreadable, split
 from tests.unit.bundles.stage import bundle_of, observation
 
 RESOURCES = [observation(number, note=[{"text": 'a "}],{\\ \n é'}, {"text": "b"}]) for number in range(40)]

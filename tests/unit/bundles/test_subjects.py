@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from streams.bundles import subjects
-from streams.bundles.resource_types import R4_TYPES
+from streams.bundles.resource.types import R4_TYPES
+from streams.bundles.snapshot import subjects
 from tests.unit.bundles.stage import PATIENT, observation, patient
 
 OTHER = {"reference": "Patient/p-2"}

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.engine import memory_kills
+from streams.engine.crashes import memory_kills
+from streams.engine.crashes.memory_kills import Kills
+from streams.engine.crashes.work_file import WorkFile
 from streams.engine.job import Unavailable
-from streams.engine.memory_kills import Kills
-from streams.engine.sources import header
-from streams.engine.work_file import WorkFile
+from streams.engine.log.source_header import header
 from tests.unit.engine.fakes import Crash, MemoryKafka, Process, Record
 from tests.unit.engine.jobs import Fold, Walk
 

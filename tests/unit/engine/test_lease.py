@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 
-from streams.engine.lease import Lease, elapsed_s
+from streams.engine.driver.lease import Lease, elapsed_s
 
 SYNC = SyncGroupRequest("group", 1, "member", "", [])
 

@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
-from streams.engine import bookmarks, decisions
 from streams.engine.fatal import Fatal
 from streams.engine.job import Output
-from streams.engine.losses import examine
-from streams.engine.marks import mark
+from streams.engine.log import checkpoint
+from streams.engine.log.marks import mark
+from streams.engine.losses import decisions
+from streams.engine.losses.losses import examine
 from tests.unit.engine.fakes import MemoryKafka, MemoryState, Process, Record
 from tests.unit.engine.jobs import Fold, Walk
 
@@ -116,7 +117,7 @@ async def test_an_output_that_lost_its_end_is_found_whether_it_has_grown_again_o
 async def test_an_output_whose_last_record_was_compacted_away_has_lost_nothing():
     process = await worked(upto=20)
     state = process.state.copies[0]
-    last = bookmarks.parse(state[b"\0end/a"])
+    last = checkpoint.parse(state[b"\0end/a"])
     state[b"\0end/a"] = last._replace(offset=-1).text()
 
     assert await found(process) == []
@@ -215,9 +216,9 @@ async def test_a_running_worker_finds_another_record_where_it_read_one():
 def test_the_marks_stay_few_and_reach_far_back():
     state = MemoryState(MemoryKafka())
     for record in records(0, 30_000):
-        state.put_many(0, bookmarks.marked("in", record).items(), record.offset)
+        state.put_many(0, checkpoint.marked("in", record).items(), record.offset)
 
-    marks = bookmarks.marks(state, 0, "in")
+    marks = checkpoint.marks(state, 0, "in")
 
     assert len(marks) <= 24
     assert marks[-1].offset == 29_999
@@ -227,8 +228,8 @@ def test_the_marks_stay_few_and_reach_far_back():
 async def test_long_work_notes_what_it_read_and_wrote():
     process = await worked(upto=3, job=Walk())
 
-    assert [note.offset for _, note in bookmarks.ends(process.state, 0)] == [2]
-    assert bookmarks.marks(process.state, 0, "in")[-1].offset == 2
+    assert [note.offset for _, note in checkpoint.ends(process.state, 0)] == [2]
+    assert checkpoint.marks(process.state, 0, "in")[-1].offset == 2
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b"[]", b'{"decision": "accept"}', b'{"decision": "other"}', None])

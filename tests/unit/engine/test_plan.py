@@ -1,9 +1,9 @@
 import pytest
 
-from streams.engine import quarantine
 from streams.engine.job import Output, Unavailable
-from streams.engine.plan import plan_batch
-from streams.engine.sources import Numbering, header
+from streams.engine.log import quarantine
+from streams.engine.log.source_header import Numbering, header
+from streams.engine.work.plan import plan_batch
 from tests.unit.engine.fakes import Record
 from tests.unit.engine.jobs import Fold
 

@@ -1,7 +1,7 @@
 import pytest
 
 from streams.engine.fatal import Fatal
-from streams.engine.positions import Positions
+from streams.engine.work.positions import Positions
 from tests.unit.engine.fakes import Record
 
 TP = ("in", 0)

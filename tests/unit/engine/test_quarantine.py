@@ -3,10 +3,10 @@
 import pytest
 
 from models import topics
-from streams.engine import quarantine
-from streams.engine.plan import plan_batch
-from streams.engine.sizes import output_bytes
-from streams.engine.sources import Numbering, header
+from streams.engine.log import quarantine
+from streams.engine.log.record_size import output_bytes
+from streams.engine.log.source_header import Numbering, header
+from streams.engine.work.plan import plan_batch
 from tests.unit.engine.fakes import Record
 from tests.unit.engine.jobs import Fold
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from streams.engine.state_memory import StateMemory
+from streams.engine.driver.state_memory import StateMemory
 
 BYTES_MAX = 8 * 2**20
 

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from streams.engine import transport
+from streams.engine.driver import transport
+from streams.engine.driver.transport import BatchTransport
 from streams.engine.fatal import Fatal
-from streams.engine.transport import BatchTransport
 
 PARTITION = ("in", 3)
 

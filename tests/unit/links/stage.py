@@ -9,7 +9,7 @@ from obstore.store import MemoryStore
 
 from models import samples
 from streams.deliveries.normalize import normalize
-from streams.links.blobs import Blobs
+from streams.links.fetching.blobs import Blobs
 from streams.links.job import LinksJob
 from streams.links.limits import FetchLimits
 from streams.links.link import STATE_PREFIX, Facts, Outcome

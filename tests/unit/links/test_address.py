@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.links import address
-from streams.links.address import AddressRules
+from streams.links.fetching import address
+from streams.links.fetching.address import AddressRules
 
 RULES = AddressRules(("amazonaws.com", ".metriport.com"), ("http://127.0.0.1:9000",))
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.links import bulk_csv
+from streams.links.publishing import bulk_csv
 
 ID = "01936b20-48f8-7d49-8bc6-50e0c4986011"
 HEADER = (

@@ -5,9 +5,9 @@ import hashlib
 import obstore
 import pytest
 
-from streams.links import bulk_csv, bulk_rows
-from streams.links.blobs import Blobs, StoreUnavailable
+from streams.links.fetching.blobs import Blobs, StoreUnavailable
 from streams.links.limits import FetchLimits
+from streams.links.publishing import bulk_csv, bulk_rows
 from tests.unit.links.stage import FACTS, STORED, bulk, documents, running
 
 HEADER = b"externalid,metriportId,status,reason\n"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from streams.links.deadline import deadline
+from streams.links.listing.deadline import deadline
 
 WHEN = datetime(2025, 10, 30, 12, 0, tzinfo=UTC)
 LINK = "https://b.s3.amazonaws.com/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={date}&X-Amz-Expires={expires}"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.links.inflate import PIECE_BYTES, CannotInflate, Inflater, TooInflated
-from streams.links.intake import Intake
+from streams.links.fetching.body import Intake
+from streams.links.fetching.inflate import PIECE_BYTES, CannotInflate, Inflater, TooInflated
 from streams.links.limits import MIB, FetchLimits
 
 LIMITS = FetchLimits(inflated_bytes_max=8 * MIB, inflate_ratio_after_bytes=4 * MIB)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.links.lines import Lines
+from streams.links.publishing.lines import Lines
 
 MAX = 8
 

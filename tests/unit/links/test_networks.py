@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from streams.links import networks
+from streams.links.fetching import networks
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.links.limits import FetchLimits
-from streams.links.schedule import Schedule, Ticket
+from streams.links.scheduling.schedule import Schedule, Ticket
 
 LIMITS = FetchLimits(
     concurrency=4, concurrency_per_host=3, concurrency_per_patient=2, slow_concurrency=3, slow_concurrency_per_host=2

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.engine.work_file import WorkFile
+from streams.engine.crashes.work_file import WorkFile
 from streams.links import link as codec
-from streams.links.address import AddressRules
-from streams.links.client import Client
-from streams.links.fetch import Fetcher
-from streams.links.fetchers import Fetchers
+from streams.links.fetching.address import AddressRules
+from streams.links.fetching.client import Client
+from streams.links.fetching.fetch import Fetcher
 from streams.links.limits import FetchLimits
 from streams.links.link import Outcome
-from streams.links.outputs import HEADER_BYTES_MAX
-from streams.links.schedule import Schedule
+from streams.links.publishing.records import HEADER_BYTES_MAX
+from streams.links.scheduling.dispatcher import Fetchers
+from streams.links.scheduling.schedule import Schedule
 from tests.unit.engine.fakes import MemoryKafka
 from tests.unit.links.stage import FACTS, STORED, documents, running
 from tests.unit.links.test_address import PIECES
@@ -145,7 +145,7 @@ async def test_links_of_one_id_in_two_partitions_both_come_out():
 
 async def test_nothing_leaves_the_list_or_is_told_before_it_is_written(monkeypatch):
     told = []
-    monkeypatch.setattr("streams.links.settling.tell", lambda *facts: told.append(facts))
+    monkeypatch.setattr("streams.links.publishing.committer.tell", lambda *facts: told.append(facts))
     async with running() as stage:
         monkeypatch.setattr(stage.kafka, "gate", None)
         stage.process.feed([documents(GOOD)])

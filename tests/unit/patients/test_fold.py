@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import exact, states, topics
-from streams.engine.plan import plan_batch
-from streams.engine.sources import Numbering
+from streams.engine.log.source_header import Numbering
+from streams.engine.work.plan import plan_batch
 from streams.patients import bulk_job, patient
 from streams.patients.job import PatientsJob
 from tests.unit.engine.fakes import Record

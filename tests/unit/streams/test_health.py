@@ -5,7 +5,7 @@ from prometheus_client import generate_latest
 from models import telemetry
 from streams import health
 from streams.engine.health import Health
-from streams.engine.positions import Facts
+from streams.engine.work.positions import Facts
 
 
 def worker(*partitions):

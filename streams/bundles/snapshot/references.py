@@ -1,0 +1,171 @@
+"""What a reference means once ids do not: the identity of the resource it points at."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from hashlib import blake2b
+from typing import NamedTuple
+
+import msgspec
+
+from streams.bundles.resource import facets
+from streams.bundles.resource.content_hash import BARE, DIGEST_BYTES, References
+from streams.bundles.snapshot.manifest import Entry, Manifest
+from streams.bundles.snapshot.scan import Row
+
+LINK_BYTES = 8  # one for the element, seven for what it refers to
+UNSETTLED = bytes(LINK_BYTES - 1)
+_CACHED_MAX = 200_000
+# Metriport leaves out much of what the sections of a document refer to, and gives it another id in each conversion.
+_LOST = facets.element("section")
+
+_UNPACK = msgspec.msgpack.Decoder(list).decode
+
+
+class Linked(NamedTuple):
+    """What a resource says with its references resolved, and the references alone."""
+
+    content: bytes
+    links: bytes
+
+
+class _Link(NamedTuple):
+    """A reference as it counts in the content, and in the links: one that leads nowhere says only its type there."""
+
+    content: bytes
+    link: bytes
+
+
+class Resolver:
+    """Resolves the references of a bundle to a row's identity or to a known entry's; `rows` are by type and id."""
+
+    def __init__(self, manifest: Manifest, rows: Mapping[object, Row]) -> None:
+        self._manifest = manifest
+        self._rows = rows
+        self._aliases = {(row.type, known): row for row in rows.values() for known in row.aliases}
+        self._found: dict[str, _Link] = {}
+
+    @cached_property
+    def _bare_rows(self) -> dict[str, Row]:
+        found = {known: row for (_, known), row in self._aliases.items()}
+        found.update({row.id: row for row in self._rows.values() if row.id})
+        return found
+
+    @cached_property
+    def _bare_entries(self) -> dict[str, Entry]:
+        return {known: entry for entry in self._manifest for known in reversed(entry.ids)}
+
+    def linked(self, row: Row) -> Linked:
+        """Return what `row` says now; what refers to a row without an identity yet is unsettled in it."""
+        references: References = _UNPACK(row.references)
+        known, look_up = self._found.get, self._link
+        try:
+            found = [known(one) or look_up(one) for one in references]
+            said, links = b"".join([content for content, _ in found]), b"".join([link for _, link in found])
+        except TypeError:
+            # Not only texts: several that are alike.
+            said, links = self._joined(references, _said), self._joined(references, _led)
+        return Linked(blake2b(row.text + said, digest_size=DIGEST_BYTES).digest(), links)
+
+    def _joined(self, references: References, what: Callable[[_Link], bytes]) -> bytes:
+        """Return what the references say, in their order; those of equal items in the order of what they say."""
+        return b"".join(
+            [
+                what(self._link(one))
+                if type(one) is str
+                else b"".join(sorted(self._joined(each, what) for each in one))
+                for one in references
+            ]
+        )
+
+    def targets(self, row: Row) -> Iterator[Row]:
+        """Yield the rows that `row` refers to."""
+        for written in _all(_UNPACK(row.references)):
+            found = self._row(written[1:])
+            if found is not None and found is not row:
+                yield found
+
+    def marks(self, row: Row) -> tuple[bytes, ...]:
+        """Return the links of `row`; what refers to a row without an identity yet, by what that says."""
+        found = []
+        for written in _all(_UNPACK(row.references)):
+            target, link = self._row(written[1:]), self._link(written).link
+            still = target is not None and not target.identity
+            found.append(link[:1] + target.text[: len(UNSETTLED)] if target is not None and still else link)
+        return tuple(sorted(found))
+
+    def _link(self, written: str) -> _Link:
+        found = self._found.get(written)
+        return found if found is not None else self._resolved(written)
+
+    def _resolved(self, written: str) -> _Link:
+        if len(self._found) >= _CACHED_MAX:
+            self._found.clear()
+        element, reference = ord(written[0]), written[1:]
+        number = bytes([element])
+        row = self._row(reference)
+        if row is not None and not row.identity:
+            # Not to be kept: it will have one.
+            return _Link(number + UNSETTLED, number + UNSETTLED)
+        known = row or self._entry(reference)
+        if known is not None:
+            link = number + named(f"{known.type}/{known.identity}")
+            found = _Link(link, link)
+        else:
+            kind = number + named(reference.partition("/")[0])
+            found = _Link(kind, kind if element == _LOST else number + named(reference))
+        self._found[written] = found
+        return found
+
+    def _row(self, reference: str) -> Row | None:
+        if reference.startswith(BARE):
+            return self._bare_rows.get(reference.rpartition(":")[2])
+        resource_type, _, known = reference.partition("/")
+        key = (resource_type, known)
+        return self._rows.get(key) or self._aliases.get(key)
+
+    def _entry(self, reference: str) -> Entry | None:
+        if reference.startswith(BARE):
+            return self._bare_entries.get(reference.rpartition(":")[2])
+        resource_type, _, known = reference.partition("/")
+        return self._manifest.by_id.get((resource_type, known))
+
+
+def _said(link: _Link) -> bytes:
+    return link.content
+
+
+def _led(link: _Link) -> bytes:
+    return link.link
+
+
+def _all(references: References) -> Iterator[str]:
+    for one in references:
+        if type(one) is str:
+            yield one
+        else:
+            for each in one:
+                yield from _all(each)
+
+
+def named(target: str) -> bytes:
+    """Return the hash of what is referred to: `Type/identity`, or the reference itself if it leads nowhere."""
+    return blake2b(target.encode("utf-8", "replace"), digest_size=LINK_BYTES - 1).digest()
+
+
+def name_of(entry: Entry) -> bytes:
+    """Return the hash by which others refer to an entry."""
+    return named(f"{entry.type}/{entry.identity}")
+
+
+def split_links(links: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the number of the element and what it refers to, for each link."""
+    for at in range(0, len(links), LINK_BYTES):
+        yield links[at], links[at + 1 : at + LINK_BYTES]
+
+
+def by_element(links: bytes) -> dict[int, set[bytes]]:
+    """Return links by the number of their element."""
+    found: dict[int, set[bytes]] = {}
+    for element, target in split_links(links):
+        found.setdefault(element, set()).add(target)
+    return found

@@ -1,0 +1,13 @@
+"""What the fork server holds, so that every process of the pool starts with all classes built and shares their memory.
+
+Importing this does the work, in the fork server and nowhere else: this is a process file.
+"""
+
+import gc
+
+from streams.bundles.validation.build import judges
+
+JUDGES = judges()
+gc.collect()
+# What lives now lives for ever: not touched by a process's collector, its memory stays shared.
+gc.freeze()

@@ -1,0 +1,184 @@
+"""What the engine keeps for itself in the state: how far each source is done, and what the tails said beyond that."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
+
+from streams.engine.driver.store import LocalState
+from streams.engine.job import Changes, Record
+from streams.engine.log.marks import Mark, digest, mark, parse
+from streams.engine.log.output_tails import Floors, Tails
+from streams.engine.log.source_header import Place
+
+_POSITION = b"\0pos/"
+_PARTITIONS = b"\0partitions"
+_TAIL = b"\0tail/"
+_MARK = b"\0mark/"
+_END = b"\0end/"
+_FLOOR = b"\0floor/"
+_VOID = b"\0void/"
+_MARKS_MAX = 24
+
+Edit = dict[bytes, bytes | None]
+
+
+class Scan(Protocol):
+    """What is asked of a state to read what the engine keeps in it."""
+
+    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the keys that start with `prefix`, in order, with their values."""
+
+
+def position_key(source_topic: str) -> bytes:
+    """Return the key of the next offset of this source."""
+    return _POSITION + source_topic.encode()
+
+
+def position(value: bytes | None) -> int:
+    """Return the next offset that a value says; 0 if there is none."""
+    return int(value or 0)
+
+
+def moved(source_topic: str, offset: int) -> Edit:
+    """Return the change that says: everything below `offset` is done."""
+    return {position_key(source_topic): b"%d" % offset}
+
+
+def marked(source_topic: str, record: Record) -> Edit:
+    """Return the changes that say: everything up to this record is done, and this is how to know it again.
+
+    A hash decides which earlier mark gives way, each half as often as the one before: so the marks that stay are few,
+    close together near the position, and farther apart behind it. They tell where a log and the one that was read part.
+    """
+    made = mark(record)
+    bits = int(made.digest[:8], 16)
+    slot = min((bits & -bits).bit_length(), _MARKS_MAX)
+    return {**moved(source_topic, record.offset + 1), _mark_key(source_topic, slot): made.text()}
+
+
+def marks(state: Scan, partition: int, source_topic: str) -> list[Mark]:
+    """Return the marks of records of this source that were read, by offset."""
+    return sorted(parse(value) for _, value in state.scan(partition, _MARK + source_topic.encode() + b"/"))
+
+
+def known_position(state: Scan, partition: int, source_topic: str) -> int | None:
+    """Return the next offset of this source, None if the state says none."""
+    key = position_key(source_topic)
+    return next((position(value) for found, value in state.scan(partition, key) if found == key), None)
+
+
+def wrote(topic: str, offset: int, key: bytes | None, value: bytes | None) -> Edit:
+    """Return the change that says: this is the last record of an output, and it stands there."""
+    return {_END + topic.encode(): Mark(offset, 0, digest(key, value)).text()}
+
+
+def ends(state: Scan, partition: int) -> Iterator[tuple[str, Mark]]:
+    """Yield each output with the last record that was written to it; its timestamp is not known."""
+    for key, value in state.scan(partition, _END):
+        yield key.removeprefix(_END).decode(), parse(value)
+
+
+def unwritten(topic: str) -> Edit:
+    """Return the change that forgets what stands at the end of an output."""
+    return {_END + topic.encode(): None}
+
+
+def going_on(state: Scan, partition: int, source_topic: str, offset: int) -> Edit:
+    """Return the changes that make a source go on from `offset`, as if nothing behind it had been read."""
+    gone = {
+        key: None
+        for key, value in state.scan(partition, _MARK + source_topic.encode() + b"/")
+        if parse(value).offset >= offset
+    }
+    return {**gone, **moved(source_topic, offset)}
+
+
+def floored(state: Scan, partition: int, source_topic: str, floors: Mapping[str, int]) -> Edit:
+    """Return the changes that say: outputs below these offsets say nothing of this source."""
+    tails: Edit = {
+        key: None for key, _ in state.scan(partition, _TAIL) if key.rpartition(b"/")[2] == source_topic.encode()
+    }
+    return tails | {_FLOOR + source_topic.encode(): json.dumps(dict(floors)).encode()}
+
+
+def floors(state: Scan, partition: int) -> Floors:
+    """Return below which offsets of which outputs nothing is said of which source."""
+    return {
+        (key.removeprefix(_FLOOR).decode(), topic): offset
+        for key, value in state.scan(partition, _FLOOR)
+        for topic, offset in json.loads(value).items()
+    }
+
+
+def voided(source_topic: str, offset: int) -> Edit:
+    """Return the change that says: what the group committed up to `offset` is known to mean nothing."""
+    return {_VOID + source_topic.encode(): b"%d" % offset}
+
+
+def void(state: Scan, partition: int, source_topic: str) -> int:
+    """Return up to where the group's offset means nothing."""
+    key = _VOID + source_topic.encode()
+    return next((int(value) for found, value in state.scan(partition, key) if found == key), 0)
+
+
+def positions(state: LocalState, partition: int) -> Iterator[tuple[str, int]]:
+    """Yield each source's next offset."""
+    for key, value in state.scan(partition, _POSITION):
+        yield key.removeprefix(_POSITION).decode(), position(value)
+
+
+def make_with(partitions: int) -> Changes:
+    """Return the change that notes with how many partitions the state is made."""
+    return {_PARTITIONS: b"%d" % partitions}
+
+
+def made_with(state: LocalState, partition: int) -> int | None:
+    """Return with how many partitions the state was made; None if it is new, or older than this note."""
+    [value] = state.get_many(partition, [_PARTITIONS])
+    return None if value is None else int(value)
+
+
+def recall(state: LocalState, partition: int, tails: Tails) -> None:
+    """Add to `tails` what earlier owners noted."""
+    for key, value in state.scan(partition, _TAIL):
+        topic, _, source_topic = key.removeprefix(_TAIL).decode().partition("/")
+        offset, _, index = value.partition(b"/")
+        tails.remember(source_topic, topic, (int(offset), int(index)))
+
+
+def ahead(state: LocalState, partition: int, tails: Tails) -> Changes:
+    """Return the changes that note which outputs are written ahead of the state.
+
+    Other sources' outputs may push them out of the tail before their own source comes to them again, and then a second
+    crash would repeat them.
+    """
+    done = dict(positions(state, partition))
+    return {
+        _tail_key(topic, source_topic): b"%d/%d" % place
+        for source_topic, topic, place in _places(tails)
+        if place[0] >= done.get(source_topic, 0)
+    }
+
+
+def begun(state: LocalState, partition: int, tails: Tails) -> Iterator[tuple[str, int, int]]:
+    """Yield each source whose outputs are ahead of the state, with the first offset to do again and the one behind."""
+    done = dict(positions(state, partition))
+    for source_topic, places in tails.written.items():
+        start = done.get(source_topic, 0)
+        end = max((offset + 1 for offset, _ in places.values()), default=0)
+        if end > start:
+            yield source_topic, start, end
+
+
+def _places(tails: Tails) -> Iterable[tuple[str, str, Place]]:
+    for source_topic, places in tails.written.items():
+        for topic, place in places.items():
+            yield source_topic, topic, place
+
+
+def _tail_key(topic: str, source_topic: str) -> bytes:
+    return _TAIL + f"{topic}/{source_topic}".encode()
+
+
+def _mark_key(source_topic: str, slot: int) -> bytes:
+    return _MARK + b"%s/%02d" % (source_topic.encode(), slot)

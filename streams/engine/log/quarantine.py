@@ -1,0 +1,69 @@
+"""What becomes of a record nobody can process: its own bytes, and where and why it stopped. It always fits."""
+
+from models.headers import SOURCE
+from models.topics import QUARANTINE_ROOM_BYTES
+from streams.engine.job import Output, Record
+from streams.engine.log.record_size import STAMP_BYTES, output_bytes
+from streams.engine.log.source_header import GENERATION, SETTLED, without
+
+REASON = "x-quarantine-reason"
+TOPIC = "x-quarantine-topic"
+PARTITION = "x-quarantine-partition"
+OFFSET = "x-quarantine-offset"
+TIMESTAMP = "x-quarantine-timestamp"
+ATTEMPT = "x-quarantine-attempt"
+LEFT_OUT = "x-quarantine-left-out"  # what did not fit, as the source still has it: its name and its bytes
+
+UNREADABLE = "unreadable"  # decode failed in a way nobody foresaw
+UNPROCESSABLE = "unprocessable"  # the work on it failed in a way nobody foresaw
+TOO_LARGE = "too_large"  # what became of it does not fit into a record
+TOO_COSTLY = "too_costly"  # the work on it ended the process, again and again
+
+_OURS = (REASON, TOPIC, PARTITION, OFFSET, TIMESTAMP, ATTEMPT, LEFT_OUT, SOURCE, SETTLED, GENERATION)
+
+
+def quarantined(record: Record, reason: str, *, topic: str, attempt: int = 1) -> Output:
+    """Return `record` as it goes to the quarantine `topic`."""
+    facts = [
+        (REASON, reason.encode()),
+        (TOPIC, record.topic.encode()),
+        (PARTITION, b"%d" % record.partition),
+        (OFFSET, b"%d" % record.offset),
+        (TIMESTAMP, b"%d" % record.timestamp),
+        (ATTEMPT, b"%d" % attempt),
+    ]
+    return Output(topic, record.key, record.value, [*without(record.headers, *_OURS), *facts])
+
+
+def bytes_max(record_bytes_max: int) -> int:
+    """Return how large a record of a quarantine topic may be."""
+    return record_bytes_max + QUARANTINE_ROOM_BYTES
+
+
+def fitting(output: Output, record_bytes_max: int) -> Output:
+    """Return what `quarantined` made, small enough to be written.
+
+    A record of its source fits as it is. One that came compressed, or whose headers grew because they are made legible,
+    may not: then of its headers, its value and its key the largest are left out, and their sizes are told. Its position
+    says where they are.
+    """
+    ours = [header for header in output.headers if header[0] in _OURS]
+    sizes = {
+        "headers": output_bytes(output) - output_bytes(output._replace(headers=ours)),
+        "value": len(output.value or b""),
+        "key": len(output.key or b""),
+    }
+    total, room, left_out = output_bytes(output), bytes_max(record_bytes_max) - STAMP_BYTES, set[str]()
+    for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
+        if total > room:
+            left_out.add(name)
+            total -= sizes[name]
+    if not left_out:
+        return output
+    told = " ".join(f"{name}={sizes[name]}" for name in sorted(left_out)).encode()
+    return Output(
+        output.topic,
+        None if "key" in left_out else output.key,
+        None if "value" in left_out else output.value,
+        [*(ours if "headers" in left_out else output.headers), (LEFT_OUT, told)],
+    )

@@ -1,0 +1,57 @@
+"""What an operator decided about a loss: a record in the stage's topic for decisions, which only commands write.
+
+Value: JSON with `decision` (`accept`), `loss` (its identity), `topic`, `partition`, `from` (the offset to go on from).
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from streams.engine.job import Record
+from streams.engine.log import checkpoint
+from streams.engine.log.checkpoint import Scan
+from streams.engine.log.reader import LogPartition
+from streams.engine.losses.losses import Loss
+
+ACCEPT = "accept"
+
+
+class Acceptance(NamedTuple):
+    """Go on although this was lost, from this offset."""
+
+    loss: str
+    start: int
+
+
+def acceptance(record: Record) -> Acceptance | None:
+    """Return what a record says, None if it is about something else."""
+    try:
+        said = json.loads(record.value or b"")
+        if said["decision"] != ACCEPT:
+            return None
+        return Acceptance(str(said["loss"]), int(said["from"]))
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def accepting(loss: Loss, start: int) -> bytes:
+    """Return the value of a record that says: go on although this was lost, from this offset."""
+    said = {"decision": ACCEPT, "loss": loss.identity, "topic": loss.topic, "partition": loss.partition, "from": start}
+    return json.dumps(said).encode()
+
+
+def changes(
+    loss: Loss, start: int, state: Scan, ends: Mapping[LogPartition, int], outputs: Iterable[str]
+) -> dict[bytes, bytes | None]:
+    """Return what an acceptance changes in the state: nothing of the stage's own, only how far it has come."""
+    if loss.kind == "output":
+        return checkpoint.unwritten(loss.topic)
+    going_on = checkpoint.going_on(state, loss.partition, loss.topic, start)
+    if loss.kind == "state":
+        return going_on | checkpoint.voided(loss.topic, loss.group)
+    # Other records stand at these offsets now: what was written for the lost ones is not theirs.
+    floors = {topic: ends[topic, loss.partition] for topic in outputs}
+    group = max(loss.position, loss.group)
+    return (
+        going_on | checkpoint.floored(state, loss.partition, loss.topic, floors) | checkpoint.voided(loss.topic, group)
+    )

@@ -1,0 +1,54 @@
+"""The time between an assignment and the revoke that ends it."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import TypeVar
+
+from streams.engine.log.output_tails import Tails
+
+T = TypeVar("T")
+
+
+class Interrupted(Exception):
+    """The term ended in the middle of long work; the next owner reads the record again."""
+
+
+class Term:
+    """Which partition numbers are ours, and what their outputs' tails said; over once `ended` is set."""
+
+    def __init__(self, tails: dict[int, Tails]) -> None:
+        self.tails = tails
+        self.ended = asyncio.Event()
+
+    def holds(self, partition: int) -> bool:
+        """Return whether this partition number is ours now."""
+        return partition in self.tails and not self.ended.is_set()
+
+
+async def until_ended(steps: AsyncGenerator[T, None], term: Term) -> AsyncGenerator[T, None]:
+    """Yield what `steps` yields; when the term ends, cancel it where it waits and raise `Interrupted`."""
+    ended = asyncio.ensure_future(term.ended.wait())
+    task = asyncio.current_task()
+    name = task.get_name() if task else None
+    try:
+        while True:
+            # Under the name of the task that waits for it: the watchdog looks who is running.
+            following = asyncio.create_task(_following(steps), name=name)
+            await asyncio.wait({following, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                following.cancel()
+                await asyncio.wait({following})
+                _ = following.cancelled() or following.exception()
+                raise Interrupted
+            if not (found := following.result()):
+                return
+            yield found[0]
+    finally:
+        ended.cancel()
+        await steps.aclose()
+
+
+async def _following(steps: AsyncGenerator[T, None]) -> tuple[T] | None:
+    async for step in steps:
+        return (step,)
+    return None

@@ -1,0 +1,88 @@
+"""A `Job` over a batch: plan all of it, write it as one step, or as halves where the changes are too many for one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from models import telemetry
+from streams.engine.driver.store import LocalState
+from streams.engine.job import Job, Record, hook
+from streams.engine.log import checkpoint, quarantine
+from streams.engine.log.output_tails import Tails
+from streams.engine.log.source_header import Numbering
+from streams.engine.log.writer import Writer
+from streams.engine.settings import EngineSettings
+from streams.engine.work.assignment import Term
+from streams.engine.work.attempts import Attempts
+from streams.engine.work.plan import Plan, plan_batch
+
+
+class ShortWork:
+    """Many records in one step; a batch that was begun is finished."""
+
+    def __init__(
+        self, job: Job[Any], *, state: LocalState, writer: Writer, settings: EngineSettings, attempts: Attempts
+    ) -> None:
+        self._job = job
+        self._attempts = attempts
+        self._state = state
+        self._writer = writer
+        self._settings = settings
+
+    async def process(self, term: Term, partition: int, records: Sequence[Record]) -> None:
+        """Write what these records become, except what is written already."""
+        topic = records[0].topic
+        done = checkpoint.position(self._state.get_many(partition, [checkpoint.position_key(topic)])[0])
+        records = [record for record in records if record.offset >= done]
+        waiting = self._attempts.parts(partition, records)[::-1] if records else []
+        while waiting:
+            part = waiting.pop()
+            async with self._attempts.at_records(
+                partition, part, term.tails[partition], self._job.quarantine
+            ) as attempt:
+                plan = self._plan(partition, topic, part, term.tails[partition], refused=attempt.refused)
+                # The changes of a step exist together or not at all, and a record batch has a size.
+                if len(part) > 1 and not self._writer.one_batch(plan.changes):
+                    half = len(part) // 2
+                    waiting += [part[half:], part[:half]]
+                    continue
+                await self._writer.write(partition, plan.outputs, {**plan.changes, **attempt.changes})
+                attempt.written = True
+            self._writer.moved(topic, partition)
+            self._tell(partition, part, plan)
+
+    def _plan(self, partition: int, topic: str, records: Sequence[Record], tails: Tails, *, refused: bool) -> Plan:
+        plan = plan_batch(
+            self._job,
+            records,
+            read=lambda keys: self._state.get_many(partition, keys),
+            numbering=Numbering(topic, partition, tails.of(topic), self._settings.generation),
+            record_bytes_max=self._settings.record_bytes_max,
+            refuse=quarantine.TOO_COSTLY if refused else None,
+        )
+        plan.changes |= checkpoint.marked(topic, records[-1])
+        return plan
+
+    def _tell(self, partition: int, records: Sequence[Record], plan: Plan) -> None:
+        for note in plan.notes:
+            note()
+        tell_written(self._settings.stage, len(records), plan, quarantine=self._job.quarantine)
+        if written := hook(self._job, "written"):
+            written(partition, plan.changes)
+
+
+def tell_written(stage: str, records: int, plan: Plan, *, quarantine: str) -> None:
+    """Count what was read, published and quarantined, now that it is safe; each in one place."""
+    telemetry.READ(records, stage=stage)
+    for topic, rows in plan.outputs.items():
+        if topic != quarantine:
+            telemetry.PUBLISHED(len(rows), stage=stage, type=topic)
+    for refusal in plan.poison:
+        record = refusal.record
+        telemetry.QUARANTINED(
+            stage=stage,
+            reason=refusal.reason,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            error=refusal.error,
+        )

@@ -1,0 +1,308 @@
+"""The engine: per partition number one piece of work after another, each written in the one safe order.
+
+It knows nothing of Faust. Batches come in through `feed`; it leans on a sender, a local state and a view of the
+logs, and on being told when partitions come and go.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, NoReturn
+
+from streams.engine import events
+from streams.engine.crashes.work_file import WorkFile
+from streams.engine.driver.store import LocalState
+from streams.engine.fatal import Fatal
+from streams.engine.job import Changes, Job, LongJob, Output, hook
+from streams.engine.log import checkpoint, partition_counts, unordered
+from streams.engine.log.marks import Mark
+from streams.engine.log.output_tails import Tails
+from streams.engine.log.producer import Sender
+from streams.engine.log.reader import LogPartition, Logs
+from streams.engine.log.writer import Writer
+from streams.engine.losses import decisions, losses
+from streams.engine.losses.losses import Examination, examine
+from streams.engine.settings import EngineSettings
+from streams.engine.work.assignment import Interrupted, Term
+from streams.engine.work.attempts import Attempts
+from streams.engine.work.batch import Batch, size
+from streams.engine.work.batched import ShortWork
+from streams.engine.work.plan import check
+from streams.engine.work.stepwise import LongWork
+
+
+class Engine:
+    """Runs one job over the partitions that are ours."""
+
+    def __init__(
+        self,
+        job: Job[Any] | LongJob,
+        *,
+        sender: Sender,
+        state: LocalState,
+        logs: Logs,
+        settings: EngineSettings,
+        end: Callable[[BaseException | str], NoReturn],
+        work_file: WorkFile | None = None,
+    ) -> None:
+        self._job = job
+        self._sender = sender
+        self._state = state
+        self._logs = logs
+        self._settings = settings
+        self._end = end
+        self._writer = Writer(sender, state, settings.changelog)
+        self._attempts = Attempts(
+            work_file or WorkFile(None),
+            state,
+            self._writer,
+            stage=settings.stage,
+            stuck_timeout_s=settings.stuck_timeout_s,
+        )
+        kind: Any = LongWork if hook(job, "process") else ShortWork
+        self._work: ShortWork | LongWork = kind(
+            job, state=state, writer=self._writer, settings=settings, attempts=self._attempts
+        )
+        self._term = Term({})
+        self._term.ended.set()
+        self.waits_for = ""  # what an operator must decide before anything goes on
+        self.unread = 0  # records in partitions of the sources that nobody reads
+        # First come first served, one per partition number: the source topics share its state and its outputs.
+        self._lanes: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns: set[asyncio.Task[None]] = set()
+
+    # --- partitions come and go ------------------------------------------------------------------------------------
+
+    async def assigned(self, partitions: frozenset[int]) -> None:
+        """Begin a term, once the state is restored: read the outputs' tails, then let the job begin."""
+        begun_at = time.monotonic()
+        await self.look_beyond()
+        self._writer.begin()
+        self._check_places(partitions)
+        found = await self._whole(partitions)
+        for partition in partitions:
+            await self._note_ahead(partition, found.tails[partition])
+        await self._attempts.assigned(partitions)
+        self._term = Term(found.tails)
+        await self._do_again(self._term, {source: span.end for source, span in found.spans.items()})
+        seconds = round(time.monotonic() - begun_at, 3)
+        events.TAILS_READ(stage=self._settings.stage, partitions=len(partitions), seconds=seconds)
+        if begin := hook(self._job, "assigned"):
+            await begin(partitions)
+
+    async def look_beyond(self) -> None:
+        """Raise `Fatal` if a topic lacks partitions of ours; tell how many records are in those that nobody reads."""
+        topics = (*self._settings.sources, *self._job.outputs, self._job.quarantine, self._settings.changelog)
+        counts = await self._logs.counts(topics)
+        partition_counts.check(counts, self._settings.partitions)
+        surplus = partition_counts.beyond(counts, self._settings.sources, self._settings.partitions)
+        unread = sum((await self._logs.ends(surplus)).values()) if surplus else 0
+        if unread > self.unread:
+            events.UNREAD_BEYOND(unread - self.unread, stage=self._settings.stage, first=self._settings.partitions)
+        self.unread = unread
+
+    async def revoked(self) -> None:
+        """End the term, and return when nothing that was begun in it is still being written."""
+        if self._term.ended.is_set():
+            return
+        self._term.ended.set()
+        if finish := hook(self._job, "revoked"):
+            await finish()
+        for partition in self._term.tails:
+            async with self._lanes[partition]:
+                pass
+
+    # --- work ------------------------------------------------------------------------------------------------------
+
+    def feed(self, partition: int, batch: Batch, done: Callable[[], None]) -> None:
+        """Queue a batch; call `done` when it is written, or given up (`batch.abandoned`) because the term ended."""
+        self._begin_turn(partition, batch, done)
+
+    async def settle(self, partition: int, outputs: Sequence[Output], changes: Changes) -> bool:
+        """Write work that was finished out of order; return False if the partition is not ours any more.
+
+        Every output carries a `ce_id` derived from its input, by which a repeat after a crash is recognised, and the
+        `x-source` of the record it came from. Raises `Poison` if something is too large for a record.
+        """
+        unordered.demand(outputs, most=self._settings.tail_records)
+        check(self._job, outputs, changes, self._settings.record_bytes_max)
+        term = self._term
+        async with self._lanes[partition]:
+            if not term.holds(partition):
+                return False
+            try:
+                rows = unordered.unwritten(outputs, term.tails[partition], generation=self._settings.generation)
+                unsuspected = self._attempts.off_list(partition, changes)
+                await self._writer.write(partition, rows, {**changes, **unsuspected})
+                self._attempts.forget(partition, unsuspected)
+            except Exception as error:  # noqa: BLE001 - half written: only a restart can tell how far it went
+                self._end(error)
+        return True
+
+    def get(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the values of `keys`, in order."""
+        return self._state.get_many(partition, keys)
+
+    def written_at(self, partition: int) -> float:
+        """Return when something of this partition number was last written, as `time.monotonic` counts."""
+        return max(self._writer.written_at.get(partition, 0.0), self._attempts.waits_since(partition))
+
+    def attempt(self, partition: int, name: bytes) -> AbstractAsyncContextManager[None]:
+        """Work within this on what the state lists under the key `name`: if it ends the process, that is counted.
+
+        What it raises does not count: whoever began it says what follows. The count is gone once `settle` takes the key
+        off the state.
+        """
+        return self._attempts.at_listed(partition, name)
+
+    def is_too_costly(self, partition: int, name: bytes) -> bool:
+        """Return whether what the state lists under `name` has ended the process too often to be tried again."""
+        return self._attempts.is_too_costly(partition, name)
+
+    def blame(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Note whose work ends the process: what runs on a `loop` that does not turn, else what does not move."""
+        if loop is not None:
+            self._attempts.blame_running(loop)
+        else:
+            self._attempts.blame_stuck(self.written_at)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that the job writes to."""
+        return (*self._job.outputs, self._job.quarantine)
+
+    def position(self, source: LogPartition) -> int | None:
+        """Return the next offset of a source partition, None if the state says none."""
+        return checkpoint.known_position(self._state, source[1], source[0])
+
+    def mark(self, source: LogPartition) -> Mark | None:
+        """Return the mark of the last record that was read of a source partition, if there is one."""
+        marks = checkpoint.marks(self._state, source[1], source[0])
+        return marks[-1] if marks else None
+
+    async def verify(self, marks: Mapping[LogPartition, Mark]) -> None:
+        """Raise `Fatal` if another record stands where one was read: the log has lost its end and grown again."""
+        for topic, partition in sorted(await losses.unlike(marks, self._logs)):
+            raise Fatal(
+                f"{topic}/{partition}: another record than the one that was read stands at "
+                f"{marks[topic, partition].offset}: the topic lost its last records and has grown since. The next "
+                "start says how to go on."
+            )
+
+    def moved_at(self, source: LogPartition) -> float:
+        """Return when the position of this source partition last moved, as `time.monotonic` counts."""
+        return self._writer.moved_at.get(source, 0.0)
+
+    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the state's keys that start with `prefix`, in order, with their values."""
+        return self._state.scan(partition, prefix)
+
+    def _begin_turn(self, partition: int, batch: Batch, done: Callable[[], None]) -> asyncio.Task[None]:
+        turn = asyncio.create_task(self._turn(self._term, partition, batch, done))
+        self._turns.add(turn)
+        turn.add_done_callback(self._turns.discard)
+        return turn
+
+    async def _turn(self, term: Term, partition: int, batch: Batch, done: Callable[[], None]) -> None:
+        try:
+            async with self._lanes[partition]:
+                begun_at = time.monotonic()
+                try:
+                    await self._work.process(term, partition, batch.records)
+                    events.BATCH_DONE(time.monotonic() - begun_at, stage=self._settings.stage)
+                except Interrupted:
+                    batch.abandoned = True
+                    topic = batch.records[0].topic
+                    events.INTERRUPTED(stage=self._settings.stage, topic=topic, partition=partition)
+            done()
+        except Exception as error:  # noqa: BLE001 - a border of the process
+            self._end(error)
+
+    # --- what an assignment must find ------------------------------------------------------------------------------
+
+    def _check_places(self, partitions: frozenset[int]) -> None:
+        ours, unread = self._settings.partitions, self.unread
+        made_with = {partition: checkpoint.made_with(self._state, partition) for partition in partitions}
+        partition_counts.check_made_with(made_with.values(), ours)
+        known = any(made_with.values()) or any(any(checkpoint.positions(self._state, number)) for number in partitions)
+        if not known and len(partitions) == ours:
+            partition_counts.check_begin(ours, unread=unread)
+        for partition in partitions:
+            if made_with[partition] is None:
+                self._writer.begin_with(partition, checkpoint.make_with(ours))
+
+    async def _whole(self, partitions: frozenset[int]) -> Examination:
+        """Return what the logs say once it agrees with the state, or an operator has said to go on."""
+        said_at = float("-inf")
+        while True:
+            found = await examine(self._state, partitions, self.topics, logs=self._logs, settings=self._settings)
+            self._sender.expect(found.ends | self._changelog_ends(partitions))
+            if not found.losses:
+                self.waits_for = ""
+                return found
+            if await self._accept(found):
+                continue
+            first = found.losses[0]
+            more = f" And {len(found.losses) - 1} more." if len(found.losses) > 1 else ""
+            self.waits_for = first.sentence + more
+            if time.monotonic() - said_at > self._settings.decision_say_s:
+                said_at = time.monotonic()
+                events.LOST(stage=self._settings.stage, topic=first.topic, sentence=self.waits_for)
+            await asyncio.sleep(self._settings.decision_poll_s)
+
+    async def _accept(self, found: Examination) -> bool:
+        """Do what operators decided about these losses; return whether they decided anything."""
+        accepted = await self._acceptances({loss.partition for loss in found.losses})
+        chosen = [(loss, accepted[loss.identity]) for loss in found.losses if loss.identity in accepted]
+        for loss, start in chosen:
+            changes = decisions.changes(loss, start, self._state, found.ends, self.topics)
+            await self._writer.write(loss.partition, {}, changes)
+            facts: dict[str, Any] = {"topic": loss.topic, "partition": loss.partition, "position": loss.position}
+            events.ACCEPTED(stage=self._settings.stage, start=start, **facts)
+        return bool(chosen)
+
+    async def _acceptances(self, partitions: Iterable[int]) -> dict[str, int]:
+        topic = self._settings.decisions
+        if not topic:
+            return {}
+        spans = await self._logs.spans([(topic, number) for number in partitions])
+        accepted: dict[str, int] = {}
+        async for _, records in self._logs.records(spans):
+            said = (decisions.acceptance(record) for record in records)
+            accepted |= {each.loss: each.start for each in said if each}
+        return accepted
+
+    async def _do_again(self, term: Term, ends: Mapping[LogPartition, int]) -> None:
+        """Finish what a predecessor had begun, before anything else.
+
+        Its outputs are written, in part, and will not be written again. If another source's records came in between,
+        the outputs would no longer say what the state says.
+        """
+        if len(self._settings.sources) == 1:
+            return
+        ranges = {
+            (topic, partition): (start, min(end, ends[topic, partition]))
+            for partition, tails in term.tails.items()
+            for topic, start, end in checkpoint.begun(self._state, partition, tails)
+            if topic in self._settings.sources
+        }
+        async for (_, partition), records in self._logs.records(ranges):
+            if term.ended.is_set():
+                return
+            batch = Batch(records, records[0].offset, records[-1].offset + 1, 0, size(records), time.monotonic())
+            # Waited for, never cancelled: what is in the sender's hands may still be written.
+            await asyncio.wait({self._begin_turn(partition, batch, lambda: None)})
+
+    def _changelog_ends(self, partitions: Iterable[int]) -> dict[LogPartition, int]:
+        """Return where the changelog ends if nobody wrote to it since the restore."""
+        reached = {partition: self._state.reaches(partition) for partition in partitions}
+        return {(self._settings.changelog, number): at + 1 for number, at in reached.items() if at is not None}
+
+    async def _note_ahead(self, partition: int, tails: Tails) -> None:
+        checkpoint.recall(self._state, partition, tails)
+        changes = checkpoint.ahead(self._state, partition, tails)
+        known = dict(zip(changes, self._state.get_many(partition, list(changes)), strict=True)) if changes else {}
+        if changes != known:
+            await self._writer.write(partition, {}, changes)

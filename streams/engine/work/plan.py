@@ -1,0 +1,160 @@
+"""What a batch of records becomes: outputs and state changes. No I/O, the same every time for the same input."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from models.telemetry import Event
+from streams.engine.fatal import where
+from streams.engine.job import Changes, Job, Output, Poison, Record, Topics, Unavailable
+from streams.engine.log import quarantine
+from streams.engine.log.record_size import RECORD_OVERHEAD_BYTES, STAMP_BYTES, output_bytes
+from streams.engine.log.source_header import Numbering
+
+RESERVED = b"\0"
+WORLD = (Unavailable, OSError, TimeoutError, MemoryError)  # not the record's fault: never quarantined
+
+ReadMany = Callable[[Sequence[bytes]], Sequence[bytes | None]]
+
+
+@dataclass
+class Plan:
+    """What to write for some records of one source partition."""
+
+    outputs: dict[str, list[Output]] = field(default_factory=dict)
+    changes: dict[bytes, bytes | None] = field(default_factory=dict)
+    notes: list[Callable[[], None]] = field(default_factory=list)
+    poison: list["Refusal"] = field(default_factory=list)
+
+    def add(self, outputs: Sequence[Output], offset: int, numbering: Numbering) -> None:
+        """Append outputs that are not written yet."""
+        for output in outputs:
+            headers = numbering.stamp(output.topic, offset, output.headers)
+            if headers is not None:
+                stamped = Output(output.topic, output.key, output.value, headers)
+                self.outputs.setdefault(output.topic, []).append(stamped)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why one record went to quarantine; `error` names an exception nobody foresaw, without its message."""
+
+    record: Record
+    reason: str
+    error: str = ""
+
+
+class View:
+    """The state as one record sees it: what was read for the batch, earlier records' changes, and its own."""
+
+    def __init__(self, known: Mapping[bytes, bytes | None]) -> None:
+        self._known = known
+        self.changes: dict[bytes, bytes | None] = {}
+        self.notes: list[Callable[[], None]] = []
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value of a key that `Job.keys` named."""
+        if key in self.changes:
+            return self.changes[key]
+        try:
+            return self._known[key]
+        except KeyError:
+            raise LookupError("apply read a key that keys() did not name") from None
+
+    def put(self, key: bytes, value: bytes | None) -> None:
+        """Set the value of a key, or remove it with None."""
+        if key.startswith(RESERVED):
+            raise ValueError("keys that begin with a zero byte are the engine's")
+        self.changes[key] = value
+
+    def note(self, event: Event, **facts: str | int) -> None:
+        """Emit `event` once this record's outputs and state are safe."""
+        self.notes.append(partial(event, 1, **facts))
+
+
+def plan_batch(
+    job: Job[Any],
+    records: Sequence[Record],
+    *,
+    read: ReadMany,
+    numbering: Numbering,
+    record_bytes_max: int,
+    refuse: str | None = None,
+) -> Plan:
+    """Return what `records` become, in input order, quarantined ones too: places grow in every topic.
+
+    With a reason to `refuse` them, none is looked at.
+    """
+    items = [_decoded(job, record) if refuse is None else _refused(record, refuse) for record in records]
+    keys = list(dict.fromkeys(key for _, _, keys in items for key in keys))
+    known: dict[bytes, bytes | None] = dict(zip(keys, read(keys), strict=True)) if keys else {}
+    plan = Plan()
+    for record, (item, unreadable, _) in zip(records, items, strict=True):
+        view = View(known)
+        outputs: Sequence[Output] = ()
+        refusal = unreadable
+        if refusal is None:
+            outputs, refusal = _applied(job, record, item, view, record_bytes_max)
+        if refusal is not None:
+            view = View(known)
+            refused = quarantine.quarantined(record, refusal.reason, topic=job.quarantine)
+            outputs = [quarantine.fitting(refused, record_bytes_max)]
+            plan.poison.append(refusal)
+        known |= view.changes
+        plan.changes |= view.changes
+        plan.notes += view.notes
+        plan.add(outputs, record.offset, numbering)
+    return plan
+
+
+def refusal_of(record: Record, error: Exception, otherwise: str) -> Refusal:
+    """Return why `record` is refused, or raise what is not its fault."""
+    if isinstance(error, Poison):
+        return Refusal(record, error.reason)
+    if isinstance(error, WORLD):
+        raise error
+    return Refusal(record, otherwise, where(error))
+
+
+def check(job: Topics, outputs: Sequence[Output], changes: Changes, bytes_max: int) -> None:
+    """Raise if these cannot be written: a topic that is not the stage's, or a record too large for Kafka."""
+    for output in outputs:
+        if output.topic not in job.outputs and output.topic != job.quarantine:
+            raise LookupError("an output goes to a topic the job did not declare")
+        most = quarantine.bytes_max(bytes_max) if output.topic == job.quarantine else bytes_max
+        if output_bytes(output) + STAMP_BYTES > most:
+            raise Poison(quarantine.TOO_LARGE)
+    # One record's changes are one record batch, so together they must fit.
+    if (
+        sum(len(key) + len(value or b"") + RECORD_OVERHEAD_BYTES for key, value in changes.items()) + STAMP_BYTES
+        > bytes_max
+    ):
+        raise Poison(quarantine.TOO_LARGE)
+
+
+def _refused(record: Record, reason: str) -> tuple[Any, Refusal, Sequence[bytes]]:
+    return None, Refusal(record, reason), ()
+
+
+def _decoded(job: Job[Any], record: Record) -> tuple[Any, Refusal | None, Sequence[bytes]]:
+    try:
+        item = job.decode(record)
+        return item, None, list(job.keys(item))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one record must not stop its neighbours
+        return None, refusal_of(record, error, quarantine.UNREADABLE), ()
+
+
+def _applied(
+    job: Job[Any],
+    record: Record,
+    item: Any,  # noqa: ANN401 - the job's own type
+    view: View,
+    bytes_max: int,
+) -> tuple[Sequence[Output], Refusal | None]:
+    try:
+        outputs = list(job.apply(item, view))
+        check(job, outputs, view.changes, bytes_max)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one record must not stop its neighbours
+        return (), refusal_of(record, error, quarantine.UNPROCESSABLE)
+    return outputs, None

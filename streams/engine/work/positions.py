@@ -1,0 +1,153 @@
+"""How far each source partition is fetched, handed over, finished and committed. Pure bookkeeping, no Kafka.
+
+Commit is the end of the last finished batch, nothing else moves it. A batch from before the last seek is stale; a batch
+whose start is not the end of the one before it means that something was dropped, and the process must not go on.
+"""
+
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+from streams.engine.fatal import Fatal
+from streams.engine.job import Record
+from streams.engine.work.batch import Batch, size
+
+Partition: TypeAlias = tuple[str, int]
+
+
+class Facts(NamedTuple):
+    """Where one partition is."""
+
+    fetched: int
+    finished: int | None
+    committed: int | None
+    unfinished_batches: int
+    oldest_unfinished_s: float
+
+
+class Positions:
+    """Accepts each batch once, in order, and only while its partition is ours."""
+
+    def __init__(
+        self, *, queued_batches_max: int, unfinished_bytes_max: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.held = True
+        self.held_since = clock()
+        self.epoch = 0
+        self._queued_batches_max = queued_batches_max
+        self._unfinished_bytes_max = unfinished_bytes_max
+        self._clock = clock
+        self._seeked = False
+        self._unfinished_bytes = 0
+        self._fetched: dict[Partition, int] = {}
+        self._expected: dict[Partition, int] = {}
+        self._finished: dict[Partition, int] = {}
+        self._committed: dict[Partition, int] = {}
+        self._unfinished: dict[Partition, deque[Batch]] = defaultdict(deque)
+        self._abandoned: set[Partition] = set()
+
+    def hold(self) -> None:
+        """Fetch nothing until a seek has been made and the flow resumed."""
+        if not self.held:
+            self.held_since = self._clock()
+        self.held, self._seeked = True, False
+
+    def seeked(self, offsets: Mapping[Partition, int], *, done: Mapping[Partition, int] | None = None) -> None:
+        """Start over at `offsets`: everything fetched before is stale. What is below `done` may be committed."""
+        self.epoch += 1
+        self._seeked = True
+        self._fetched = dict(offsets)
+        self._expected = dict(offsets)
+        self._committed = dict(offsets)
+        self.forget_finished()
+        self._finished.update(done or {})
+        self._unfinished.clear()
+        self._unfinished_bytes = 0
+        self._abandoned.clear()
+
+    def forget_finished(self) -> None:
+        """Commit nothing more of what was finished so far."""
+        self._finished.clear()
+
+    def resume(self, *, empty: bool = False) -> None:
+        """Fetch again, if the seek came first; a member without partitions has none to make."""
+        if empty:
+            self.seeked({})
+        if self._seeked:
+            self.held = False
+
+    def may_fetch(self, partition: Partition) -> bool:
+        """Return whether there is room for one more batch of this partition."""
+        return (
+            not self.held
+            and partition in self._fetched
+            and len(self._unfinished[partition]) < self._queued_batches_max
+            and self._unfinished_bytes < self._unfinished_bytes_max
+        )
+
+    def fetch(self, partition: Partition, records: Sequence[Record]) -> Batch:
+        """Return the fetched records as a batch."""
+        start, end = self._fetched[partition], records[-1].offset + 1
+        if records[0].offset < start:
+            raise Fatal(f"{_name(partition)}: fetched offset {records[0].offset}, below the position {start}")
+        batch = Batch(records, start, end, self.epoch, size(records), self._clock())
+        self._fetched[partition] = end
+        self._unfinished[partition].append(batch)
+        self._unfinished_bytes += batch.size
+        return batch
+
+    def is_current(self, batch: Batch) -> bool:
+        """Return whether no seek has come since this batch was fetched."""
+        return batch.epoch == self.epoch
+
+    def accept(self, partition: Partition, batch: Batch) -> bool:
+        """Return whether to process this batch now; a stale one will be read again."""
+        if not self.is_current(batch):
+            return False
+        if batch.start != self._expected[partition]:
+            expected = self._expected[partition]
+            raise Fatal(f"{_name(partition)}: a batch starts at {batch.start}, expected {expected}; one was dropped")
+        self._expected[partition] = batch.end
+        return True
+
+    def finish(self, partition: Partition, batch: Batch) -> None:
+        """Let the commit move to the end of this batch, unless it is stale or was abandoned."""
+        if not self.is_current(batch):
+            return
+        self._unfinished[partition].remove(batch)
+        self._unfinished_bytes -= batch.size
+        if batch.abandoned:
+            self._abandoned.add(partition)
+        if partition not in self._abandoned:  # nothing behind an abandoned batch may be committed either
+            self._finished[partition] = batch.end
+
+    def committable(self) -> Iterable[Partition]:
+        """Return the partitions that have finished batches."""
+        return tuple(self._finished)
+
+    def to_commit(self, partition: Partition) -> int:
+        """Return the offset to commit."""
+        return self._finished[partition]
+
+    def committed(self, offsets: Mapping[Partition, int]) -> None:
+        """Note what the broker has taken."""
+        self._committed.update(offsets)
+
+    def facts(self) -> dict[Partition, Facts]:
+        """Return where each partition is."""
+        now = self._clock()
+        return {
+            partition: Facts(
+                fetched,
+                self._finished.get(partition, self._committed.get(partition)),
+                self._committed.get(partition),
+                len(waiting := self._unfinished[partition]),
+                now - waiting[0].fetched_at if waiting else 0.0,
+            )
+            for partition, fetched in self._fetched.items()
+        }
+
+
+def _name(partition: Partition) -> str:
+    return f"{partition[0]}/{partition[1]}"

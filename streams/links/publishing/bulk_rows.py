@@ -1,0 +1,191 @@
+"""Publishing the rows of a bulk result, from our own copy: in steps that each say how far it is."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+
+import stamina
+from msgspec import structs
+
+from streams.engine.fatal import where
+from streams.engine.job import Output, Poison
+from streams.links import events
+from streams.links.fetching.blobs import Blobs, StoreUnavailable
+from streams.links.link import Facts, Link, encode, moment, state_key
+from streams.links.publishing import bulk_csv
+from streams.links.publishing.committer import TOO_LARGE, UNPROCESSABLE, Settle, tell
+from streams.links.publishing.lines import Lines
+from streams.links.publishing.records import Outputs
+from streams.links.tasks import Parts
+
+ROWS_MAX = 500  # per write
+RETRY_WAIT_S = 0.5  # at first, while the store is away
+NOT_A_RESULT = "wrong_content"
+NO_ROWS = "no_rows"
+TOO_MANY_ROWS = "too_many_rows"
+UNREADABLE_ROW = "unreadable_row"
+
+Numbered = tuple[int, Output]
+Attempt = Callable[[int, bytes], AbstractAsyncContextManager[None]]
+
+
+class BulkRows:
+    """Publishes bulk results that are in the store."""
+
+    def __init__(
+        self, settle: Settle, outputs: Outputs, blobs: Blobs, parts: Parts, *, rows_max: int, attempt: Attempt
+    ) -> None:
+        """`rows_max`: of one result; `attempt`: within it one is worked on."""
+        self._settle = settle
+        self._outputs = outputs
+        self._blobs = blobs
+        self._parts = parts
+        self._rows_max = rows_max
+        self._attempt = attempt
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
+
+    def put(self, partition: int, link: Link) -> None:
+        """Publish the rows of `link`, whose result is `fetched`, from `rows_done` on."""
+        assert link.fetched is not None, "only what is in the store is published"
+        result = _Result(link, link.fetched, self._outputs, self._blobs, rows_max=self._rows_max)
+        task = self._parts.start(self._publish(partition, result))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """End after the step that is being written."""
+        self._stopped = True
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _publish(self, partition: int, result: "_Result") -> None:
+        reason: str | None = None
+        async for attempt in stamina.retry_context(
+            on=_is_away, attempts=None, timeout=None, wait_initial=RETRY_WAIT_S, wait_jitter=RETRY_WAIT_S
+        ):
+            with attempt:
+                if self._stopped:
+                    return
+                async with self._attempt(partition, state_key(result.link)):
+                    reason = await self._steps(partition, result)
+        if reason is None:
+            return
+        key, link = state_key(result.link), result.link
+        refused = [self._outputs.quarantined(link, b"", reason, place=0, blob=result.facts.blob)] if reason else []
+        if await self._settle(partition, refused, {key: None}):
+            tell(link.kind, "failed" if reason else "stored", reason)
+
+    async def _steps(self, partition: int, result: "_Result") -> str | None:
+        """Write all rows that are left; return what is wrong with the file, or None if it is not ours any more."""
+        try:
+            async with aclosing(result.steps()) as steps:
+                async for numbered, done in steps:
+                    if self._stopped or not await self._write(partition, result.link, numbered, done):
+                        return None
+                    result.link = done
+        except bulk_csv.NotAResult:
+            return NOT_A_RESULT
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one file must not stop the others
+            events.BROKEN(error=where(error))
+            return UNPROCESSABLE
+        return result.lacks
+
+    async def _write(self, partition: int, link: Link, numbered: Sequence[Numbered], done: Link) -> bool:
+        try:
+            return await self._settle(partition, [output for _, output in numbered], {state_key(done): encode(done)})
+        except Poison:
+            for number, output in numbered:
+                await self._write_alone(partition, link, number, output)
+            return await self._settle(partition, [], {state_key(done): encode(done)})
+
+    async def _write_alone(self, partition: int, link: Link, number: int, output: Output) -> None:
+        try:
+            await self._settle(partition, [output], {})
+        except Poison:
+            await self._settle(partition, [self._outputs.quarantined(link, b"", TOO_LARGE, place=number)], {})
+
+
+class _Result:
+    """One result, and how far its rows are published."""
+
+    def __init__(self, link: Link, facts: Facts, outputs: Outputs, blobs: Blobs, *, rows_max: int) -> None:
+        self.link = link
+        self.facts = facts
+        self.lacks = ""  # what is wrong with the file as a whole, although all of its rows were looked at
+        self._outputs = outputs
+        self._blobs = blobs
+        self._rows_max = rows_max
+
+    async def steps(self) -> AsyncGenerator[tuple[list[Numbered], Link]]:
+        """Yield the outputs of the next rows, and the link as it is listed once they are written.
+
+        Raises `bulk_csv.NotAResult`, and what reading the store raises.
+        """
+        names: tuple[str, ...] | None = None
+        ragged, number = False, 0
+        async for read in self._lines():
+            lines = read
+            if names is None:
+                names = bulk_csv.header(lines[0])
+                ragged = await self._is_ragged(names)
+                lines = lines[1:]
+            for first in range(0, len(lines), ROWS_MAX):
+                chunk = lines[first : first + ROWS_MAX]
+                start, number = number + 1, number + len(chunk)
+                if start > self._rows_max:
+                    self.lacks = TOO_MANY_ROWS
+                    return
+                if number > self.link.rows_done:
+                    left = [item for item in enumerate(chunk, start) if item[0] > self.link.rows_done]
+                    outputs = await asyncio.to_thread(self._outputs_of, names, left, ragged=ragged)
+                    yield outputs, structs.replace(self.link, rows_done=number)
+        if names is None:
+            raise bulk_csv.NotAResult
+        if not number:
+            self.lacks = NO_ROWS
+
+    async def _lines(self) -> AsyncIterator[list[bytes]]:
+        """Yield the lines of the file, some at a time; cut in a thread, as a file may be all lines, or one."""
+        lines = Lines(bulk_csv.ROW_BYTES_MAX)
+        async for chunk in self._blobs.chunks(self.facts.blob):
+            if ended := await asyncio.to_thread(lines.feed, chunk):
+                yield ended
+        if rest := lines.end():
+            yield rest
+
+    async def _is_ragged(self, names: tuple[str, ...]) -> bool:
+        begun, seen = False, 0
+        async for lines in self._lines():
+            rows = lines if begun else lines[1:]
+            begun, seen = True, seen + len(lines)
+            if await asyncio.to_thread(bulk_csv.is_ragged, names, rows):
+                return True
+            if seen > self._rows_max:
+                break
+        return False
+
+    def _outputs_of(self, names: tuple[str, ...], lines: list[tuple[int, bytes]], *, ragged: bool) -> list[Numbered]:
+        at, unread, outputs = moment(self.link.timestamp_ms), 0, list[Numbered]()
+        for number, line in lines:
+            row = bulk_csv.read(names, line, ragged=ragged)
+            if row is None:
+                unread += 1
+                blob = self.facts.blob if len(line) > bulk_csv.ROW_BYTES_MAX else None
+                outputs.append(
+                    (number, self._outputs.quarantined(self.link, line, UNREADABLE_ROW, place=number, blob=blob))
+                )
+            else:
+                outputs.append((number, self._outputs.row(self.link, number, row, at)))
+        if unread:
+            events.ROWS_UNREAD(unread)
+        return outputs
+
+
+def _is_away(error: Exception) -> bool:
+    """Tell whether to try again: nothing is lost as long as the file is there."""
+    away = isinstance(error, StoreUnavailable)
+    if away:
+        events.STORE_AWAY(error=str(error))
+    return away

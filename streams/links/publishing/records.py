@@ -1,0 +1,97 @@
+"""The records of the links stage, with their headers. Pure."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from models import headers, topics
+from streams.engine.job import Output
+from streams.engine.log import quarantine
+from streams.links.link import Link, moment
+from streams.links.publishing import outcome
+from streams.links.publishing.bulk_csv import Row
+from streams.links.scheduling.resequencer import Departure
+
+BLOB = "x-blob"
+HEADER_BYTES_MAX = 1024  # in quarantine, which always fits
+KEY_BYTES_MAX = 32 * 1024
+_CE_SOURCE = "metriport-streams/links"
+
+
+class Outputs:
+    """Builds records under one topic prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self.topics = tuple(prefix + name for name in (topics.DOCUMENTS, topics.BUNDLES, topics.BULK_PATIENTS))
+        self.quarantine = prefix + topics.quarantine("links")
+
+    def ended(self, departure: Departure) -> Iterator[Output]:
+        """Yield what goes out for a link that ended, the rows of a bulk result aside."""
+        link, ended = departure
+        value, at = outcome.record(link, ended), ended.at or datetime.fromtimestamp(0, UTC)
+        if link.kind != "bulk-result":
+            topic = outcome.topic(link)
+            yield Output(self._prefix + topic, link.key.encode(), value, _headers(link, topic, link.id, link.index, at))
+        if outcome.is_quarantined(link, ended):
+            yield self.quarantined(link, value, ended.reason or "", place=link.index)
+
+    def row(self, link: Link, number: int, row: Row, at: datetime) -> Output:
+        """Return the record of one row of a bulk result."""
+        fields = {
+            "patientId": row.patient_id,
+            "status": row.status,
+            "reason": row.reason,
+            "columns": row.columns,
+        }
+        event = _headers(link, topics.BULK_PATIENTS, f"{link.id}/{number}", number, at)
+        value = outcome.row_record(link, number, fields)
+        return Output(self._prefix + topics.BULK_PATIENTS, link.key.encode(), value, event)
+
+    def quarantined(self, link: Link, value: bytes, reason: str, *, place: int, blob: str | None = None) -> Output:
+        """Return the quarantine record of a link, or of one row of what it led to; nothing but `value` makes it large.
+
+        `blob`: where all the bytes are, if `value` is not all of them.
+        """
+        topic, partition, offset = link.source.rsplit("/", 2)
+        event = _headers(link, "quarantine", f"{link.id}/quarantine/{place}", place, None)
+        key = link.key.encode()
+        facts = [
+            (quarantine.REASON, reason.encode()),
+            (quarantine.TOPIC, topic.encode()),
+            (quarantine.PARTITION, partition.encode()),
+            (quarantine.OFFSET, offset.encode()),
+            (quarantine.TIMESTAMP, b"%d" % link.timestamp_ms),
+            (quarantine.ATTEMPT, b"1"),
+        ]
+        if blob:
+            facts.append((BLOB, blob.encode()))
+        return Output(self.quarantine, key if len(key) <= KEY_BYTES_MAX else None, value, [*map(_cut, event), *facts])
+
+    def unreadable(self, key: bytes, value: bytes) -> Output:
+        """Return the quarantine record of an entry of the table that cannot be read."""
+        event = headers.cloud_event(
+            ce_id=f"{hashlib.sha256(key + value).hexdigest()}/quarantine",
+            source=_CE_SOURCE,
+            kind="quarantine",
+            time=headers.timestamp(moment(0)),
+        )
+        return Output(self.quarantine, None, value, [*event, (quarantine.REASON, quarantine.UNREADABLE.encode())])
+
+
+def _cut(header: headers.Header) -> headers.Header:
+    """Return a header of bounded size; an id stays one, by its hash."""
+    name, value = header
+    if len(value) <= HEADER_BYTES_MAX:
+        return header
+    return name, hashlib.sha256(value).hexdigest().encode() if name == headers.CE_ID else value[:HEADER_BYTES_MAX]
+
+
+def _headers(link: Link, kind: str, ce_id: str, index: int, at: datetime | None) -> headers.Headers:
+    time = headers.timestamp(at or moment(link.timestamp_ms))
+    event = headers.cloud_event(ce_id=ce_id, source=_CE_SOURCE, kind=kind, time=time)
+    event.append((headers.SOURCE, f"{link.source}/{index}".encode()))
+    for name, field in ((headers.MESSAGE_ID, "messageId"), (headers.RECEIVED_AT, "receivedAt")):
+        if link.record.get(field):
+            event.append((name, link.record[field].encode()))
+    return event
