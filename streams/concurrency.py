@@ -1,4 +1,4 @@
-"""Runs an iterator in a thread, some items at a time: every way to a thread and back has its price."""
+"""Iterate over a blocking iterator in a thread, several items per hop: each switch of threads has its price."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
@@ -9,26 +9,28 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-async def in_helpings(items: Iterator[Item], threads: Executor | None, *, count: int) -> AsyncGenerator[Item, None]:
-    """Yield all `items`, made in one of `threads`, `count` at a time; raise what they raise, after what came before.
+async def iterate_in_thread(
+    items: Iterator[Item], executor: Executor | None, *, batch: int = 8
+) -> AsyncGenerator[Item, None]:
+    """Yield all `items`, made in a thread of `executor`, `batch` at a time; raise what they raise, after the others.
 
-    Without `threads` it is one of the event loop's own.
+    Without `executor`, the thread is one of the event loop's own.
     """
     loop = asyncio.get_running_loop()
     while True:
-        helping, error = await loop.run_in_executor(threads, _next, items, count)
-        for item in helping:
+        made, error = await loop.run_in_executor(executor, _next, items, batch)
+        for item in made:
             yield item
         if error is not None:
             raise error
-        if len(helping) < count:
+        if len(made) < batch:
             return
 
 
 def _next(items: Iterator[Item], count: int) -> tuple[list[Item], Exception | None]:
-    helping: list[Item] = []
+    made: list[Item] = []
     try:
-        helping.extend(islice(items, count))
+        made.extend(islice(items, count))
     except Exception as error:  # noqa: BLE001 - raised where the items are used
-        return helping, error
-    return helping, None
+        return made, error
+    return made, None

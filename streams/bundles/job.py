@@ -29,13 +29,12 @@ from streams.bundles.snapshot.diff import Difference, Grace, Rules
 from streams.bundles.snapshot.manifest import Manifest
 from streams.bundles.snapshot.scan import Row
 from streams.bundles.validation.chunk import CRASHED, REFUSED
-from streams.concurrency import in_helpings
+from streams.concurrency import iterate_in_thread
 from streams.engine.job import Output, Poison, Reading, Record, Step
 from streams.engine.log import quarantine
 
 _STEP_OUTPUTS_MAX = 200
 _STEP_BYTES_MAX = 4 * 2**20
-_HELPING_STEPS = 8
 _BUNDLES_AT_ONCE = 64  # more partitions than one worker has; a thread that is not needed is not started
 _ENTRIES_MANY = 20_000
 _NOTHING = hashlib.sha256().hexdigest()
@@ -107,8 +106,8 @@ class BundlesJob:
                 raise Poison("no_blob")
             steps = self._steps(record, source, reading, progress)
         try:
-            async with aclosing(in_helpings(steps, self._threads, count=_HELPING_STEPS)) as helpings:
-                async for step in helpings:
+            async with aclosing(iterate_in_thread(steps, self._threads)) as made:
+                async for step in made:
                     yield step
         finally:
             progress.give_up()

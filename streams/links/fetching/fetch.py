@@ -12,14 +12,14 @@ from typing import Any, Protocol
 import aiohttp
 import stamina
 
-from streams.concurrency import in_helpings
+from streams.concurrency import iterate_in_thread
 from streams.engine.fatal import where
 from streams.links import content_type, events
 from streams.links.fetching.blobs import Blobs, StoreUnavailable, Writing
 from streams.links.fetching.body import Intake
 from streams.links.fetching.client import Client, blocks
 from streams.links.fetching.inflate import CannotInflate, TooInflated
-from streams.links.fetching.read_ahead import gathered
+from streams.links.fetching.read_ahead import read_ahead
 from streams.links.fetching.retry import Failure, is_expired, may_differ, may_retry
 from streams.links.limits import KIB, FetchLimits
 from streams.links.link import Facts, Link, Outcome, Reason
@@ -152,11 +152,9 @@ class Fetcher:
         self._receiving += 1
         try:
             pieces = _pieces(intake, self._limited(response, progress), digest[0] if digest else None)
-            async with aclosing(
-                gathered(pieces, lambda: self._limits.waiting_bytes_of_one(self._receiving))
-            ) as helpings:
-                async for helping in helpings:
-                    await asyncio.gather(asyncio.to_thread(intake.take, helping), writing.write(helping))
+            async with aclosing(read_ahead(pieces, self._waiting_bytes_max)) as batches:
+                async for batch in batches:
+                    await asyncio.gather(asyncio.to_thread(intake.take, batch), writing.write(batch))
         except Failure as failure:
             return failure
         except CannotInflate:
@@ -168,6 +166,9 @@ class Fetcher:
         if digest and digest[0].digest() != digest[1]:
             return Failure("wrong_hash")
         return None
+
+    def _waiting_bytes_max(self) -> int:
+        return self._limits.waiting_bytes_of_one(self._receiving)
 
     async def _limited(self, response: aiohttp.ClientResponse, progress: Progress) -> AsyncIterator[bytes]:
         limits, received, begun_s = self._limits, 0, time.monotonic()
@@ -235,7 +236,7 @@ async def _pieces(intake: Intake, blocks_: AsyncIterator[bytes], digest: Any) ->
                 yield piece
             continue
         # Inflating takes long enough to need a thread.
-        async for piece in in_helpings(intake.feed(block), None, count=INFLATED_AT_ONCE):
+        async for piece in iterate_in_thread(intake.feed(block), None, batch=INFLATED_AT_ONCE):
             yield piece
     for piece in intake.end():
         yield piece

@@ -1,11 +1,11 @@
-"""Taking what comes in helpings as large as time allows: less to do per byte, and receiving never waits for using."""
+"""Read ahead: collect the pieces that arrive while the last batch is being used, so that receiving never waits."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 
-async def gathered(pieces: AsyncIterator[bytes], bytes_max: Callable[[], int]) -> AsyncGenerator[list[bytes]]:
-    """Yield all `pieces`, each time those that came while the last ones were used.
+async def read_ahead(pieces: AsyncIterator[bytes], bytes_max: Callable[[], int]) -> AsyncGenerator[list[bytes]]:
+    """Yield all `pieces` in batches, each what came while the last one was used.
 
     Asks for no more pieces while `bytes_max()` are waiting. Raises what `pieces` raises, after what came before.
     """
@@ -26,11 +26,11 @@ async def gathered(pieces: AsyncIterator[bytes], bytes_max: Callable[[], int]) -
         while waiting or not receiving.done():
             await came.wait()
             came.clear()
-            helping = waiting.copy()
+            batch = waiting.copy()
             waiting.clear()
             taken.set()
-            if helping:
-                yield helping
+            if batch:
+                yield batch
         await receiving
     finally:
         receiving.cancel()

@@ -45,7 +45,7 @@ async def cancelled_while_writing(file, held):
 
 
 @pytest.mark.parametrize(
-    "helpings",
+    "batches",
     [
         pytest.param([], id="nothing"),
         pytest.param([[b""]], id="an-empty-piece"),
@@ -53,12 +53,12 @@ async def cancelled_while_writing(file, held):
         pytest.param([[b"x" * WRITE_BACK_BYTES, b"y"]] * 3, id="more-than-is-handed-on-at-once"),
     ],
 )
-async def test_what_is_written_is_in_the_file(file, path, helpings):
-    for helping in helpings:
-        await file.write(helping)
+async def test_what_is_written_is_in_the_file(file, path, batches):
+    for batch in batches:
+        await file.write(batch)
     await file.close()
 
-    assert path.read_bytes() == b"".join(piece for helping in helpings for piece in helping)
+    assert path.read_bytes() == b"".join(piece for batch in batches for piece in batch)
 
 
 async def test_a_piece_that_the_system_takes_in_parts_is_written_whole(file, path, monkeypatch):

@@ -1,11 +1,11 @@
-"""Taking what comes in helpings."""
+"""Reading ahead: what came meanwhile is the next batch."""
 
 import asyncio
 from contextlib import aclosing
 
 import pytest
 
-from streams.links.fetching.read_ahead import gathered
+from streams.links.fetching.read_ahead import read_ahead
 
 MAX = 1000
 
@@ -52,39 +52,39 @@ async def test_all_pieces_come_once_and_in_order(source, sizes):
     pieces = [bytes([number % 256]) * size for number, size in enumerate(sizes)]
     source.feed(*pieces, None)
 
-    helpings = [helping async for helping in gathered(source.pieces(), lambda: MAX)]
+    batches = [batch async for batch in read_ahead(source.pieces(), lambda: MAX)]
 
-    assert [piece for helping in helpings for piece in helping] == pieces
-    assert all(helpings)
+    assert [piece for batch in batches for piece in batch] == pieces
+    assert all(batches)
 
 
-async def test_what_came_while_a_helping_was_used_is_the_next_one(source):
-    async with aclosing(gathered(source.pieces(), lambda: MAX)) as helpings:
+async def test_what_came_while_a_batch_was_used_is_the_next_one(source):
+    async with aclosing(read_ahead(source.pieces(), lambda: MAX)) as batches:
         source.feed(b"a")
-        assert await anext(helpings) == [b"a"]
+        assert await anext(batches) == [b"a"]
         source.feed(b"b", b"c", b"d")
         await settled()
 
-        assert await anext(helpings) == [b"b", b"c", b"d"]
+        assert await anext(batches) == [b"b", b"c", b"d"]
 
 
 async def test_a_piece_is_not_kept_waiting_for_more(source):
-    async with aclosing(gathered(source.pieces(), lambda: MAX)) as helpings:
+    async with aclosing(read_ahead(source.pieces(), lambda: MAX)) as batches:
         source.feed(b"a")
 
-        assert await anext(helpings) == [b"a"]
+        assert await anext(batches) == [b"a"]
 
 
 async def test_no_more_is_asked_for_while_enough_is_waiting(source):
-    async with aclosing(gathered(source.pieces(), lambda: MAX)) as helpings:
+    async with aclosing(read_ahead(source.pieces(), lambda: MAX)) as batches:
         source.feed(b"a")
-        await anext(helpings)
+        await anext(batches)
         source.feed(*[b"x" * 400] * 10)
         await settled()
 
         assert source.asked == 1 + 3
 
-        assert await anext(helpings) == [b"x" * 400] * 3
+        assert await anext(batches) == [b"x" * 400] * 3
         await settled()
         assert source.asked == 1 + 3 + 3
 
@@ -95,8 +95,8 @@ async def test_what_the_pieces_raise_comes_after_what_came_before(source, before
     taken = []
 
     async def take():
-        async for helping in gathered(source.pieces(), lambda: MAX):
-            taken.extend(helping)
+        async for batch in read_ahead(source.pieces(), lambda: MAX):
+            taken.extend(batch)
 
     with pytest.raises(ValueError, match="broken"):
         await take()
@@ -104,17 +104,17 @@ async def test_what_the_pieces_raise_comes_after_what_came_before(source, before
 
 
 async def test_whoever_stops_early_stops_the_pieces_too(source):
-    async with aclosing(gathered(source.pieces(), lambda: MAX)) as helpings:
+    async with aclosing(read_ahead(source.pieces(), lambda: MAX)) as batches:
         source.feed(b"a")
-        await anext(helpings)
+        await anext(batches)
 
     assert source.ended.is_set()
 
 
 async def test_whoever_stops_early_stops_pieces_that_wait_for_room_too(source):
-    async with aclosing(gathered(source.pieces(), lambda: MAX)) as helpings:
+    async with aclosing(read_ahead(source.pieces(), lambda: MAX)) as batches:
         source.feed(b"a")
-        await anext(helpings)
+        await anext(batches)
         source.feed(b"x" * MAX, b"y")
         await settled()
 
@@ -127,8 +127,8 @@ async def test_cancelling_ends_the_pieces_as_well(source, fed):
     source.feed(*fed)
 
     async def use():
-        async with aclosing(gathered(source.pieces(), lambda: MAX)) as helpings:
-            async for _ in helpings:
+        async with aclosing(read_ahead(source.pieces(), lambda: MAX)) as batches:
+            async for _ in batches:
                 await asyncio.Event().wait()
 
     using = asyncio.create_task(use())
@@ -145,8 +145,8 @@ async def test_a_failure_of_the_user_is_the_one_that_is_seen(source):
     source.feed(b"a", ValueError("of the pieces"))
 
     async def use():
-        async with aclosing(gathered(source.pieces(), lambda: MAX)) as helpings:
-            async for _ in helpings:
+        async with aclosing(read_ahead(source.pieces(), lambda: MAX)) as batches:
+            async for _ in batches:
                 await settled()
                 raise KeyError
 

@@ -1,4 +1,4 @@
-"""An iterator in a thread of its own, some items at a time."""
+"""A blocking iterator in a thread, some items at a time."""
 
 import asyncio
 import threading
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from streams.concurrency import in_helpings
+from streams.concurrency import iterate_in_thread
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def threads():
 
 @pytest.mark.parametrize("items", [0, 1, 3, 4, 9])
 async def test_every_item_comes_once_and_in_order(threads, items):
-    assert [item async for item in in_helpings(iter(range(items)), threads, count=3)] == list(range(items))
+    assert [item async for item in iterate_in_thread(iter(range(items)), threads, batch=3)] == list(range(items))
 
 
 async def test_what_came_before_an_error_comes_before_the_error(threads):
@@ -25,11 +25,11 @@ async def test_what_came_before_an_error_comes_before_the_error(threads):
         yield from (1, 2)
         raise LookupError
 
-    helpings = in_helpings(breaks(), threads, count=5)
+    items = iterate_in_thread(breaks(), threads, batch=5)
 
-    assert [await anext(helpings), await anext(helpings)] == [1, 2]
+    assert [await anext(items), await anext(items)] == [1, 2]
     with pytest.raises(LookupError):
-        await anext(helpings)
+        await anext(items)
 
 
 async def test_the_event_loop_turns_while_an_item_is_made(threads):
@@ -40,4 +40,4 @@ async def test_the_event_loop_turns_while_an_item_is_made(threads):
 
     asyncio.get_running_loop().call_later(0.01, turned.set)
 
-    assert [item async for item in in_helpings(waits(), threads, count=1)] == [True]
+    assert [item async for item in iterate_in_thread(waits(), threads, batch=1)] == [True]
