@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import errno
-import gc
 import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from ingress.producer import Producer
 from ingress.senders import Senders
 from ingress.spool import Spool
 from ingress.webhook import Webhook
-from models import telemetry, topics
+from models import telemetry, topics, tuning
 from models.errors import Misconfigured
 from models.settings import SMALL_BODY_BYTES, IngressSettings
 
@@ -52,9 +51,8 @@ HTTP: dict[str, Any] = {
 
 def run(settings: IngressSettings) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code; raise `Misconfigured` before anything is served."""
-    # Requests come and go young; looking through everything for cycles every 700 objects is most of what they cost.
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    tuning.freeze()
+    tuning.collect_seldom(20_000)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(serve(settings))
 

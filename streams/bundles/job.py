@@ -11,8 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing, nullcontext
 from typing import NamedTuple
 
-from models import headers, records, topics
-from streams.bundles import decision, gc_pause
+from models import headers, records, topics, tuning
+from streams.bundles import decision
 from streams.bundles import records as outputs
 from streams.bundles.bundle.file import BundleFile
 from streams.bundles.bundle.progress import Progress
@@ -127,7 +127,7 @@ class BundlesJob:
         manifest = manifest_format.read(bundle.patient_id or "", reading.get)
         # No data at all: Metriport then sends no link. It is a snapshot with nothing in it.
         on_disk = self._blobs.on_disk(bundle.blob, progress) if bundle.blob else nullcontext(BundleFile())
-        with on_disk as opened, gc_pause.paused_for(opened.size()):
+        with on_disk as opened, tuning.collector_paused_for(opened.size()):
             found = self._compared(record, bundle, opened, manifest)
             last = Step([self._snapshot(source, found, manifest)])
             if found.difference is not None:

@@ -3,7 +3,6 @@
 # ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
 
 import asyncio
-import gc
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ import faust
 from aiokafka.errors import KafkaError
 from faust.stores import STORES
 
-from models import telemetry
+from models import telemetry, tuning
 from streams.engine.asking import create_nothing
 from streams.engine.crashes.work_file import WorkFile
 from streams.engine.driver.assignor import OursOnly
@@ -32,7 +31,7 @@ from streams.engine.work.engine import Engine
 
 _BEAT_S = 1.0
 _LOOK_S = 60.0
-_GC_THRESHOLD = 50_000  # allocations
+_COLLECT_AFTER = 50_000  # allocations
 
 
 class Worker(NamedTuple):
@@ -100,10 +99,8 @@ def create(job: Job[Any] | LongJob, settings: EngineSettings) -> Worker:
 
 def run(worker: Worker) -> None:
     """Run on the loop that was there when the worker was created, until SIGTERM or SIGINT; never returns."""
-    # Batches make many short-lived objects and no cycles: look for those seldom, and never among what was imported.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GC_THRESHOLD, 20, 50)
+    tuning.freeze()
+    tuning.collect_seldom(_COLLECT_AFTER)
     worker.work_file.tell_crashes()
     process = faust.Worker(worker.app, loglevel="WARNING", quiet=True, redirect_stdouts=False)
     process.spinner = None  # quiet or not, Faust would draw one into the log

@@ -284,7 +284,7 @@ async def campaign(kafka: str, folder: Path, *, every: int = 1) -> Report:
 def stage() -> None:
     """Run the stage itself, with `Names`."""
     from streams import stage  # noqa: PLC0415 - what it brings is of no use to the campaign
-    from streams.links import client  # noqa: PLC0415
+    from streams.links.fetching import client  # noqa: PLC0415
 
     client.ThreadedResolver = Names  # type: ignore[misc, assignment]
     stage.main("links")

@@ -1,6 +1,5 @@
 """One process of the pool: takes chunks, gives findings, ends when the other side hangs up."""
 
-import gc
 import importlib
 import resource
 import signal
@@ -8,6 +7,7 @@ from multiprocessing.connection import Connection
 
 import msgspec
 
+from models import tuning
 from streams.bundles.validation.build import Judges, Standards
 from streams.bundles.validation.chunk import Chunk, examine
 
@@ -21,8 +21,7 @@ def work(connection: Connection, standards: Standards) -> None:
     judges: Judges = importlib.import_module("streams.bundles.validation.preload").JUDGES
     resource.setrlimit(resource.RLIMIT_AS, (standards.memory_bytes_max, standards.memory_bytes_max))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold patient data
-    # Parsing makes many short-lived objects and no cycles.
-    gc.set_threshold(50_000, 20, 50)
+    tuning.collect_seldom(50_000)
     checker = judges.checker(standards)
     while True:
         try:

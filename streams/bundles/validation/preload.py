@@ -3,11 +3,8 @@
 Importing this does the work, in the fork server and nowhere else: this is a process file.
 """
 
-import gc
-
+from models import tuning
 from streams.bundles.validation.build import judges
 
 JUDGES = judges()
-gc.collect()
-# What lives now lives for ever: not touched by a process's collector, its memory stays shared.
-gc.freeze()
+tuning.freeze()

@@ -67,7 +67,7 @@ def test_whatever_ends_faust_ends_the_stage_in_our_words(tmp_path, monkeypatch):
         raise AttributeError("Jane Doe")
 
     monkeypatch.setattr(faust.Worker, "execute_from_commandline", broken)
-    monkeypatch.setattr(engine_app, "gc", MagicMock())
+    monkeypatch.setattr(engine_app, "tuning", MagicMock())
 
     engine_app.run(worker)
 
