@@ -16,10 +16,10 @@ from models import topics
 from models.security import client_options
 from models.settings import WorkerSettings
 from streams.engine.log.reader import KafkaLogs
+from streams.engine.log.recorded import recorded
 from streams.engine.losses import decisions
 from streams.engine.losses.losses import Loss, examine
 from streams.engine.settings import EngineSettings
-from streams.engine.work.recorded import recorded
 from streams.stage import build
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from streams.engine.log.restore import Restoration
-from streams.engine.work.positions import Facts, Partition, Positions
+from streams.engine.ports import LogPartition
+from streams.engine.work.positions import Facts, Positions
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Health:
 
     ready: bool
     waiting_for: str
-    partitions: Mapping[Partition, Facts]
+    partitions: Mapping[LogPartition, Facts]
     restored_records: int
     restored_s: float
     stuck_s: float
@@ -27,7 +28,7 @@ class Signs:
     written_at: Callable[[int], float] = lambda _: (
         0.0
     )  # something of this partition number, or that its long work moved
-    moved_at: Callable[[Partition], float] = lambda _: 0.0  # the position of this source partition
+    moved_at: Callable[[LogPartition], float] = lambda _: 0.0  # the position of this source partition
     silent_s: Callable[[], float] = lambda: 0.0  # the group has not heard from us
     silent_max_s: float = 10.0
     late_after_s: float = 60.0
@@ -51,7 +52,7 @@ def health_of(
     )
 
 
-def _waiting_for(positions: Positions, facts: Mapping[Partition, Facts], signs: Signs, now: float) -> str:
+def _waiting_for(positions: Positions, facts: Mapping[LogPartition, Facts], signs: Signs, now: float) -> str:
     if signs.decision:
         return f"a decision. {signs.decision}"
     if positions.held:
@@ -67,7 +68,7 @@ def _waiting_for(positions: Positions, facts: Mapping[Partition, Facts], signs: 
 
 
 def _stuck_s(
-    positions: Positions, restoration: Restoration, facts: Mapping[Partition, Facts], signs: Signs, now: float
+    positions: Positions, restoration: Restoration, facts: Mapping[LogPartition, Facts], signs: Signs, now: float
 ) -> float:
     """Return for how long something that should move has not moved."""
     if signs.decision:

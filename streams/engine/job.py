@@ -9,6 +9,8 @@ from models.telemetry import Event
 Headers = Sequence[tuple[str, bytes | None]]  # Kafka lets a header have no value
 Changes = Mapping[bytes, bytes | None]
 
+RESERVED = b"\0"  # state keys that begin with it are the engine's
+
 Item = TypeVar("Item")
 
 

@@ -18,9 +18,10 @@ from mode.utils.futures import notify
 from streams.engine.driver.consumer_thread import BatchThread
 from streams.engine.driver.continuity import Continuity
 from streams.engine.fatal import Fatal
-from streams.engine.log.marks import mark
+from streams.engine.marks import mark
+from streams.engine.ports import LogPartition
 from streams.engine.work.batch import Batch
-from streams.engine.work.positions import Partition, Positions
+from streams.engine.work.positions import Positions
 
 _LOOK_AGAIN_S = 1.0
 
@@ -32,8 +33,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._read_offset = _NoReadOffset()
         self._fetch_lock = asyncio.Lock()
-        self._sought: dict[Partition, int] = {}
-        self._ahead: dict[Partition, int] = {}
+        self._sought: dict[LogPartition, int] = {}
+        self._ahead: dict[LogPartition, int] = {}
         self._continuity = Continuity()
 
     @property

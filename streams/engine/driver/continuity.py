@@ -6,8 +6,8 @@ Behind every reconnect there may be a leader that was behind, or a broker that l
 import time
 from collections.abc import Callable, Mapping
 
-from streams.engine.log.marks import Mark
-from streams.engine.work.positions import Partition
+from streams.engine.marks import Mark
+from streams.engine.ports import LogPartition
 
 _LOOK_EVERY_S = 60.0  # a leader can change and change back between two fetches
 
@@ -17,19 +17,19 @@ class Continuity:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._marks: dict[Partition, Mark] = {}
-        self._trusted: dict[Partition, tuple[object, float]] = {}
+        self._marks: dict[LogPartition, Mark] = {}
+        self._trusted: dict[LogPartition, tuple[object, float]] = {}
 
-    def begin(self, marks: Mapping[Partition, Mark]) -> None:
+    def begin(self, marks: Mapping[LogPartition, Mark]) -> None:
         """Start over behind these records."""
         self._marks = dict(marks)
         self._trusted.clear()
 
-    def took(self, partition: Partition, mark: Mark) -> None:
+    def took(self, partition: LogPartition, mark: Mark) -> None:
         """Note that this is the last record now."""
         self._marks[partition] = mark
 
-    def doubtful(self, connections: Mapping[Partition, object]) -> dict[Partition, Mark]:
+    def doubtful(self, connections: Mapping[LogPartition, object]) -> dict[LogPartition, Mark]:
         """Return the last records that must be looked at before what came by these connections is taken."""
         return {
             partition: self._marks[partition]
@@ -37,11 +37,11 @@ class Continuity:
             if partition in self._marks and not self._trusts(partition, connection)
         }
 
-    def looked(self, connections: Mapping[Partition, object]) -> None:
+    def looked(self, connections: Mapping[LogPartition, object]) -> None:
         """Note that the last records were all there."""
         now = self._clock()
         self._trusted.update({partition: (connection, now) for partition, connection in connections.items()})
 
-    def _trusts(self, partition: Partition, connection: object) -> bool:
+    def _trusts(self, partition: LogPartition, connection: object) -> bool:
         by, looked_at = self._trusted.get(partition, (None, 0.0))
         return connection is not None and by is connection and self._clock() - looked_at < _LOOK_EVERY_S

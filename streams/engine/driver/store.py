@@ -4,46 +4,17 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from faust.stores import rocksdb
 from rocksdict import Rdict, WriteBatch
 
 from streams.engine.driver.state_memory import StateMemory
 from streams.engine.fatal import Fatal
-from streams.engine.log.copies import Copy
-from streams.engine.log.marks import digest
+from streams.engine.marks import digest
+from streams.engine.ports import Copy
 
 _COPY = b"__engine\0copy__"  # when this copy was current, and the hash of the last record in it; in no changelog
-
-
-class LocalState(Protocol):
-    """What the engine needs of a store; the keys of each partition are its own."""
-
-    def get_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Return the values of `keys`, in order."""
-
-    def put_many(self, partition: int, changes: Iterable[tuple[bytes, bytes | None]], offset: int) -> None:
-        """Apply `changes` and note the changelog offset they reach, both or neither."""
-
-    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the keys that start with `prefix`, in order, with their values."""
-
-    def reaches(self, partition: int) -> int | None:
-        """Return the changelog offset that this copy contains, or None if it is empty."""
-
-
-class LocalCopy(LocalState, Protocol):
-    """What the restore needs of it too."""
-
-    def copy(self, partition: int) -> Copy | None:
-        """Return how current this copy is, or None if it is empty."""
-
-    def touch(self, partition: int) -> None:
-        """Note that this copy contains all of its changelog now."""
-
-    def wipe(self, partition: int) -> None:
-        """Empty this copy."""
 
 
 class BatchStore(rocksdb.Store):  # type: ignore[misc]

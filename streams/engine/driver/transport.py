@@ -11,9 +11,10 @@ from faust.transport.drivers import aiokafka as driver
 from streams.engine import events
 from streams.engine.driver.consumer import BatchConsumer
 from streams.engine.fatal import Fatal
+from streams.engine.ports import LogPartition
 from streams.engine.settings import EngineSettings
 from streams.engine.work.engine import Engine
-from streams.engine.work.positions import Partition, Positions
+from streams.engine.work.positions import Positions
 
 
 class BatchTransport(driver.Transport):  # type: ignore[misc]
@@ -52,7 +53,7 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]
         self._stopping()
         self._interrupting = asyncio.ensure_future(self.interrupt())
 
-    def start(self, partition: Partition, committed: int | None, earliest: int, end: int) -> int:
+    def start(self, partition: LogPartition, committed: int | None, earliest: int, end: int) -> int:
         """Return where to read on, or raise `Fatal` if the topic is not the one that was committed.
 
         The state knows better than the group, whose offsets may be gone or moved.

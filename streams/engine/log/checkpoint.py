@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
 
-from streams.engine.driver.store import LocalState
 from streams.engine.job import Changes, Record
-from streams.engine.log.marks import Mark, digest, mark, parse
 from streams.engine.log.output_tails import Floors, Tails
 from streams.engine.log.source_header import Place
+from streams.engine.marks import Mark, digest, mark, parse
+from streams.engine.ports import LocalState, Scan
 
 _POSITION = b"\0pos/"
 _PARTITIONS = b"\0partitions"
@@ -20,13 +19,6 @@ _VOID = b"\0void/"
 _MARKS_MAX = 24
 
 Edit = dict[bytes, bytes | None]
-
-
-class Scan(Protocol):
-    """What is asked of a state to read what the engine keeps in it."""
-
-    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the keys that start with `prefix`, in order, with their values."""
 
 
 def position_key(source_topic: str) -> bytes:

@@ -6,23 +6,14 @@ that keeps what is gone. And a changelog that lost its end and has grown again d
 
 from typing import NamedTuple
 
+from streams.engine.ports import Copy
+
 # Hosts whose clocks are kept differ by less.
 CLOCKS_DIFFER_MS = 5 * 60 * 1000
 
 UNLIKE = "unlike_changelog"
 OLD = "old"
 CLOCK = "clock_went_back"
-
-
-class Copy(NamedTuple):
-    """The changelog offset a copy contains, the hash of the record there, and when that was known to be all there is.
-
-    Copies of earlier versions have neither hash nor time.
-    """
-
-    reached: int
-    digest: bytes = b""
-    current_at_ms: int | None = None
 
 
 class Changelog(NamedTuple):

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from models.headers import CE_ID, SOURCE
 from streams.engine.job import Headers
-from streams.engine.log.marks import Mark, digest
-from streams.engine.log.reader import LogPartition, Logs
 from streams.engine.log.source_header import GENERATION, NOWHERE, SETTLED, Place, header, parse
+from streams.engine.marks import Mark, digest
+from streams.engine.ports import LogPartition, Logs
 from streams.engine.settings import EngineSettings
 
 LogPlace = tuple[int, int]  # partition number, offset

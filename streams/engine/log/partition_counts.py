@@ -7,7 +7,7 @@ records would move to where its state is not. Decisions only.
 from collections.abc import Iterable, Mapping
 
 from streams.engine.fatal import Fatal
-from streams.engine.log.reader import LogPartition
+from streams.engine.ports import LogPartition
 
 
 def check(counts: Mapping[str, int], partitions: int) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
@@ -24,31 +24,6 @@ from streams.engine.log.byte_budget import ByteBudget
 from streams.engine.log.record_size import output_bytes
 from streams.engine.security import for_aiokafka
 from streams.engine.settings import EngineSettings
-
-
-class Sender(Protocol):
-    """What the engine needs to write."""
-
-    async def start(self) -> None:
-        """Connect."""
-
-    async def stop(self) -> None:
-        """Disconnect, within a limit."""
-
-    def expect(self, ends: Mapping[tuple[str, int], int]) -> None:
-        """Take in where the logs end: the next record of ours must be acknowledged at exactly that offset."""
-
-    def end(self, topic: str, partition: int) -> int:
-        """Return where a log ends that was written to."""
-
-    async def send(self, partition: int, outputs: Mapping[str, Sequence[Output]], *, whole: bool = False) -> int:
-        """Write to several topics at once; return the last offset of the last topic when all are acknowledged.
-
-        With `whole` the records of each topic are one record batch: all or none of them exist.
-        """
-
-    def fits(self, outputs: Sequence[Output]) -> bool:
-        """Return whether these make one record batch of ordinary size."""
 
 
 class Producer:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -12,48 +12,13 @@ from aiokafka.errors import KafkaError
 
 from streams.engine.asking import create_nothing
 from streams.engine.job import Record
-from streams.engine.log.marks import Mark, mark
+from streams.engine.marks import Mark, mark
+from streams.engine.ports import LogPartition, Span
 from streams.engine.security import for_aiokafka
 from streams.engine.settings import EngineSettings
 
-LogPartition: TypeAlias = tuple[str, int]
-
 _ASK_AGAIN_S = 0.5
 _ONE_RECORD_BYTES = 64 * 1024  # a larger one comes all the same
-
-
-class Span(NamedTuple):
-    """The first offset that a partition holds, and the one behind its last."""
-
-    first: int
-    end: int
-
-
-class Logs(Protocol):
-    """What the engine needs to know of logs before it goes on."""
-
-    async def counts(self, topics: Iterable[str]) -> dict[str, int]:
-        """Return the partition count of each topic, 0 for one that is missing."""
-
-    async def ends(self, partitions: Iterable[LogPartition]) -> dict[LogPartition, int]:
-        """Return the next offset of each partition."""
-
-    async def spans(self, partitions: Iterable[LogPartition]) -> dict[LogPartition, Span]:
-        """Return where each partition begins and ends."""
-
-    async def committed(self, partitions: Iterable[LogPartition]) -> dict[LogPartition, int]:
-        """Return what the stage's group has committed, where it has."""
-
-    async def at(self, places: Mapping[LogPartition, Sequence[int]]) -> dict[tuple[LogPartition, int], Mark]:
-        """Return the marks of the records that stand at these offsets."""
-
-    def last(self, ends: Mapping[LogPartition, int], count: int) -> AsyncIterator[tuple[LogPartition, Record]]:
-        """Yield the last `count` records before each end, in order."""
-
-    def records(
-        self, ranges: Mapping[LogPartition, tuple[int, int]]
-    ) -> AsyncIterator[tuple[LogPartition, Sequence[Record]]]:
-        """Yield the records between start and end of each partition, in order, few at a time."""
 
 
 class KafkaLogs:

@@ -11,11 +11,11 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from streams.engine import events
-from streams.engine.driver.store import LocalCopy
 from streams.engine.fatal import Fatal
-from streams.engine.log.copies import Changelog, Copy, flaw
-from streams.engine.log.marks import digest
+from streams.engine.log.copies import Changelog, flaw
 from streams.engine.log.reader import first_from, log_reader, read
+from streams.engine.marks import digest
+from streams.engine.ports import Copy, LocalCopy
 from streams.engine.security import for_aiokafka
 from streams.engine.settings import EngineSettings
 

@@ -3,11 +3,9 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from streams.engine.driver.store import LocalState
 from streams.engine.job import Changes, Output
 from streams.engine.log import checkpoint
-from streams.engine.log.producer import Sender
-from streams.engine.log.reader import LogPartition
+from streams.engine.ports import LocalState, LogPartition, Sender
 
 
 class Writer:

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from streams.engine.job import Record
 from streams.engine.log import checkpoint
-from streams.engine.log.checkpoint import Scan
-from streams.engine.log.reader import LogPartition
 from streams.engine.losses.losses import Loss
+from streams.engine.ports import LogPartition, Scan
 
 ACCEPT = "accept"
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from streams.engine.log import checkpoint
-from streams.engine.log.checkpoint import Scan
-from streams.engine.log.marks import Mark
 from streams.engine.log.output_tails import Tails, read_tails
-from streams.engine.log.reader import LogPartition, Logs, Span
+from streams.engine.marks import Mark
+from streams.engine.ports import LogPartition, Logs, Scan, Span
 from streams.engine.settings import EngineSettings
 
 Kind = Literal["source", "state", "output"]

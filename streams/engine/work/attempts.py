@@ -16,14 +16,13 @@ from functools import partial
 from streams.engine import events
 from streams.engine.crashes.suspicion import Suspect, cause, counted, decode, pending
 from streams.engine.crashes.work_file import Begun, Ending, WorkFile
-from streams.engine.driver.store import LocalState
 from streams.engine.fatal import Fatal
-from streams.engine.job import Changes, Record, Unavailable
+from streams.engine.job import RESERVED, Changes, Record, Unavailable
 from streams.engine.log import checkpoint
 from streams.engine.log.output_tails import Tails
 from streams.engine.log.writer import Writer
+from streams.engine.ports import LocalState
 from streams.engine.work.assignment import Interrupted
-from streams.engine.work.plan import RESERVED
 
 ALONE_S = 60.0  # the longest that others wait for something suspected
 LISTED_ALONE_S = 5.0  # the same for listed work: links die within minutes

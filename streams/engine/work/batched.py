@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from models import telemetry
-from streams.engine.driver.store import LocalState
 from streams.engine.job import Job, Record, hook
 from streams.engine.log import checkpoint, quarantine
 from streams.engine.log.output_tails import Tails
 from streams.engine.log.source_header import Numbering
 from streams.engine.log.writer import Writer
+from streams.engine.ports import LocalState
 from streams.engine.settings import EngineSettings
 from streams.engine.work.assignment import Term
 from streams.engine.work.attempts import Attempts

@@ -13,17 +13,15 @@ from typing import Any, NoReturn
 
 from streams.engine import events
 from streams.engine.crashes.work_file import WorkFile
-from streams.engine.driver.store import LocalState
 from streams.engine.fatal import Fatal
 from streams.engine.job import Changes, Job, LongJob, Output, hook
 from streams.engine.log import checkpoint, partition_counts, unordered
-from streams.engine.log.marks import Mark
 from streams.engine.log.output_tails import Tails
-from streams.engine.log.producer import Sender
-from streams.engine.log.reader import LogPartition, Logs
 from streams.engine.log.writer import Writer
 from streams.engine.losses import decisions, losses
 from streams.engine.losses.losses import Examination, examine
+from streams.engine.marks import Mark
+from streams.engine.ports import LocalState, LogPartition, Logs, Sender
 from streams.engine.settings import EngineSettings
 from streams.engine.work.assignment import Interrupted, Term
 from streams.engine.work.attempts import Attempts

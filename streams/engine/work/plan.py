@@ -7,12 +7,11 @@ from typing import Any
 
 from models.telemetry import Event
 from streams.engine.fatal import where
-from streams.engine.job import Changes, Job, Output, Poison, Record, Topics, Unavailable
+from streams.engine.job import RESERVED, Changes, Job, Output, Poison, Record, Topics, Unavailable
 from streams.engine.log import quarantine
 from streams.engine.log.record_size import RECORD_OVERHEAD_BYTES, STAMP_BYTES, output_bytes
 from streams.engine.log.source_header import Numbering
 
-RESERVED = b"\0"
 WORLD = (Unavailable, OSError, TimeoutError, MemoryError)  # not the record's fault: never quarantined
 
 ReadMany = Callable[[Sequence[bytes]], Sequence[bytes | None]]

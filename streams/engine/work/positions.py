@@ -7,13 +7,12 @@ whose start is not the end of the one before it means that something was dropped
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from streams.engine.fatal import Fatal
 from streams.engine.job import Record
+from streams.engine.ports import LogPartition
 from streams.engine.work.batch import Batch, size
-
-Partition: TypeAlias = tuple[str, int]
 
 
 class Facts(NamedTuple):
@@ -40,12 +39,12 @@ class Positions:
         self._clock = clock
         self._seeked = False
         self._unfinished_bytes = 0
-        self._fetched: dict[Partition, int] = {}
-        self._expected: dict[Partition, int] = {}
-        self._finished: dict[Partition, int] = {}
-        self._committed: dict[Partition, int] = {}
-        self._unfinished: dict[Partition, deque[Batch]] = defaultdict(deque)
-        self._abandoned: set[Partition] = set()
+        self._fetched: dict[LogPartition, int] = {}
+        self._expected: dict[LogPartition, int] = {}
+        self._finished: dict[LogPartition, int] = {}
+        self._committed: dict[LogPartition, int] = {}
+        self._unfinished: dict[LogPartition, deque[Batch]] = defaultdict(deque)
+        self._abandoned: set[LogPartition] = set()
 
     def hold(self) -> None:
         """Fetch nothing until a seek has been made and the flow resumed."""
@@ -53,7 +52,7 @@ class Positions:
             self.held_since = self._clock()
         self.held, self._seeked = True, False
 
-    def seeked(self, offsets: Mapping[Partition, int], *, done: Mapping[Partition, int] | None = None) -> None:
+    def seeked(self, offsets: Mapping[LogPartition, int], *, done: Mapping[LogPartition, int] | None = None) -> None:
         """Start over at `offsets`: everything fetched before is stale. What is below `done` may be committed."""
         self.epoch += 1
         self._seeked = True
@@ -77,7 +76,7 @@ class Positions:
         if self._seeked:
             self.held = False
 
-    def may_fetch(self, partition: Partition) -> bool:
+    def may_fetch(self, partition: LogPartition) -> bool:
         """Return whether there is room for one more batch of this partition."""
         return (
             not self.held
@@ -86,7 +85,7 @@ class Positions:
             and self._unfinished_bytes < self._unfinished_bytes_max
         )
 
-    def fetch(self, partition: Partition, records: Sequence[Record]) -> Batch:
+    def fetch(self, partition: LogPartition, records: Sequence[Record]) -> Batch:
         """Return the fetched records as a batch."""
         start, end = self._fetched[partition], records[-1].offset + 1
         if records[0].offset < start:
@@ -101,7 +100,7 @@ class Positions:
         """Return whether no seek has come since this batch was fetched."""
         return batch.epoch == self.epoch
 
-    def accept(self, partition: Partition, batch: Batch) -> bool:
+    def accept(self, partition: LogPartition, batch: Batch) -> bool:
         """Return whether to process this batch now; a stale one will be read again."""
         if not self.is_current(batch):
             return False
@@ -111,7 +110,7 @@ class Positions:
         self._expected[partition] = batch.end
         return True
 
-    def finish(self, partition: Partition, batch: Batch) -> None:
+    def finish(self, partition: LogPartition, batch: Batch) -> None:
         """Let the commit move to the end of this batch, unless it is stale or was abandoned."""
         if not self.is_current(batch):
             return
@@ -122,19 +121,19 @@ class Positions:
         if partition not in self._abandoned:  # nothing behind an abandoned batch may be committed either
             self._finished[partition] = batch.end
 
-    def committable(self) -> Iterable[Partition]:
+    def committable(self) -> Iterable[LogPartition]:
         """Return the partitions that have finished batches."""
         return tuple(self._finished)
 
-    def to_commit(self, partition: Partition) -> int:
+    def to_commit(self, partition: LogPartition) -> int:
         """Return the offset to commit."""
         return self._finished[partition]
 
-    def committed(self, offsets: Mapping[Partition, int]) -> None:
+    def committed(self, offsets: Mapping[LogPartition, int]) -> None:
         """Note what the broker has taken."""
         self._committed.update(offsets)
 
-    def facts(self) -> dict[Partition, Facts]:
+    def facts(self) -> dict[LogPartition, Facts]:
         """Return where each partition is."""
         now = self._clock()
         return {
@@ -149,5 +148,5 @@ class Positions:
         }
 
 
-def _name(partition: Partition) -> str:
+def _name(partition: LogPartition) -> str:
     return f"{partition[0]}/{partition[1]}"

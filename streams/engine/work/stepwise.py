@@ -5,17 +5,17 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
-from streams.engine.driver.store import LocalState
 from streams.engine.fatal import where
-from streams.engine.job import Changes, LongJob, Output, Record, Step, hook
+from streams.engine.job import RESERVED, Changes, LongJob, Output, Record, Step, hook
 from streams.engine.log import checkpoint, quarantine
 from streams.engine.log.source_header import Numbering
 from streams.engine.log.writer import Writer
+from streams.engine.ports import LocalState
 from streams.engine.settings import EngineSettings
 from streams.engine.work.assignment import Term, until_ended
 from streams.engine.work.attempts import Attempt, Attempts
 from streams.engine.work.batched import tell_written
-from streams.engine.work.plan import RESERVED, Plan, Refusal, check, refusal_of
+from streams.engine.work.plan import Plan, Refusal, check, refusal_of
 
 
 class LongWork:

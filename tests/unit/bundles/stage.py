@@ -17,8 +17,7 @@ from streams.bundles.snapshot.diff import Grace
 from streams.bundles.validation.build import Standards
 from streams.bundles.validation.build import judges as build_judges
 from streams.bundles.validation.chunk import Chunk, examine
-from streams.engine.job import Output, Poison
-from streams.engine.work.plan import RESERVED
+from streams.engine.job import RESERVED, Output, Poison
 from tests.unit.engine.fakes import Crash, MemoryKafka, MemoryState, Process
 
 judges = cache(build_judges)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from streams.engine.job import Output
-from streams.engine.log.marks import mark
-from streams.engine.log.reader import Span
+from streams.engine.marks import mark
+from streams.engine.ports import Span
 from streams.engine.settings import EngineSettings
 from streams.engine.work.batch import Batch, size
 from streams.engine.work.engine import Engine

@@ -1,5 +1,5 @@
 from streams.engine.driver.continuity import Continuity
-from streams.engine.log.marks import Mark
+from streams.engine.marks import Mark
 
 TP, OTHER = ("in", 0), ("in", 1)
 MARK = Mark(9, 0, b"d")

@@ -1,7 +1,8 @@
 import pytest
 
-from streams.engine.log.copies import CLOCK, OLD, UNLIKE, Changelog, Copy, flaw
-from streams.engine.log.marks import digest
+from streams.engine.log.copies import CLOCK, OLD, UNLIKE, Changelog, flaw
+from streams.engine.marks import digest
+from streams.engine.ports import Copy
 
 DAY_MS = 24 * 3600 * 1000
 NOW_MS = 100 * DAY_MS

@@ -7,9 +7,9 @@ import pytest
 from streams.engine.fatal import Fatal
 from streams.engine.job import Output
 from streams.engine.log import checkpoint
-from streams.engine.log.marks import mark
 from streams.engine.losses import decisions
 from streams.engine.losses.losses import examine
+from streams.engine.marks import mark
 from tests.unit.engine.fakes import MemoryKafka, MemoryState, Process, Record
 from tests.unit.engine.jobs import Fold, Walk
 

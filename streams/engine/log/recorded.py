@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from aiokafka import TopicPartition
 
+from streams.engine.job import RESERVED
 from streams.engine.log.reader import log_reader, read
 from streams.engine.settings import EngineSettings
-from streams.engine.work.plan import RESERVED
 
 
 class RecordedState:
