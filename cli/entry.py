@@ -1,6 +1,7 @@
 """Where the command begins: `metriport-streams` and `python -m cli`. Loads nothing before Ctrl-C is provided for."""
 
-import signal
+# Not `signal`, which loads others before anything is provided for: Ctrl-C meanwhile would be a traceback.
+import _signal as signal  # type: ignore[import-not-found]
 
 
 def main() -> None:

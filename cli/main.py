@@ -1,6 +1,7 @@
 """The operator's command: `metriport-streams`. Exit codes: 0 fine, 1 found a problem, 2 usage, 3 unreachable."""
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -54,4 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(problem.exit_code)
     except Misconfigured as problem:
         output.fail(str(problem))
+        sys.exit(USAGE)
+    except OSError as problem:
+        # A folder that is read-only, a disk that is full, a file where a folder should be: named, it can be mended.
+        if problem.filename is None:
+            raise
+        output.fail(f"{os.fsdecode(problem.filename)}: {problem.strerror}.")
         sys.exit(USAGE)

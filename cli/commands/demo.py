@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 from cli import interrupts, linkserver, output, processes
-from cli.commands.trigger import ROUTE, post
 from cli.demo import script
 from cli.demo.reader import Reader, reader
 from cli.demo.stack import Stack, running
+from cli.posting import ROUTE, post
 from models import privacy, topics
 from models.settings import IngressSettings, load
 
