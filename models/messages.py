@@ -60,6 +60,9 @@ class MessageType:
     links: Links | None = None
     link_life_s: int = 180
     answers: RequestKind | None = None  # the kind of request whose `requestId` it carries
+    brings: str | None = None  # the other type that the same request sends, before or after it
+    brings_even_if_failed: bool = True
+    is_preliminary: bool = False  # says nothing of how its request ends
     is_stay: bool = False  # an admission, a transfer or a discharge: part of a stay in the patient's state
     retention_days: int = 30
 
@@ -97,6 +100,8 @@ _ALL = (
         wire=wire.DocumentsEntry,
         record=records.DocumentDownload,
         answers="document-query",
+        brings="medical.document-conversion",
+        brings_even_if_failed=False,
     ),
     MessageType(
         name="medical.document-conversion",
@@ -104,6 +109,7 @@ _ALL = (
         wire=wire.PatientEntry,
         record=records.DocumentConversion,
         answers="document-query",
+        brings="medical.document-download",
     ),
     MessageType(
         name="medical.document-bulk-download-urls",
@@ -149,6 +155,8 @@ _ALL = (
         record=records.NetworkQuery,
         links=BundleLink("consolidatedDataUrl", kind="consolidated"),
         answers="network-query",
+        brings="network-query.hie",
+        is_preliminary=True,
     ),
     _stay("patient.admit", "a stay began"),
     _stay("patient.transfer", "a stay moved"),

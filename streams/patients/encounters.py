@@ -1,4 +1,4 @@
-"""A patient's stays, pieced together from admissions, transfers and discharges in any order. Pure.
+"""Piece a patient's stays together from admissions, transfers and discharges in any order. Pure.
 
 A message names its stay by the encounter id in its link's path where there is one (a hint, but a stable one), else by
 the time of admission. Stays that turn out to have the same admission are one.

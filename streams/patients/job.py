@@ -1,17 +1,18 @@
-"""Per-type topics, `documents`, `bundles`, `bulk-patients`, `fhir.snapshots` -> `patients` · `requests` · `bulk-jobs`.
+"""Fold the records that speak of a patient, a request or a bulk create into its state, and publish each change. Pure.
 
-Pure. The state is one table: `p/<patient>`, `q/<patient>/<request>` and `j/<job>` hold what is known;
-`i/<patient>/<item>` and `r/<job>/<row>` remember what was counted. Each change of a patient, request or job is
-published whole: a key's newest record is all there is.
+The state is one table: `p/<patient>`, `q/<patient>/<request>` and `j/<request of a bulk create>` hold what is known;
+`i/<patient>/<item>` and `r/<request>/<row>` remember what was counted. What the values look like stands in `patient`,
+`requests` and `bulk_create`. Each change is published whole: a key's newest record is all there is.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from models import exact, headers, topics
+from models import exact, headers, messages, topics
 from streams.engine.job import Output, Poison, Record, State
-from streams.patients import bulk_job, patient, requests
+from streams.patients import bulk_create, patient, requests
 
 SOURCES = (
     *topics.DELIVERY_TYPES,
@@ -20,9 +21,42 @@ SOURCES = (
     topics.BULK_PATIENTS,
     topics.FHIR_SNAPSHOTS,
 )
-_JOB_TOPICS = frozenset({topics.BULK_PATIENT_CREATE, topics.BULK_PATIENTS})
-_ID_MAX = 200
-_CE_ID_MAX = 512
+_ID_CHARS_MAX = 200
+_CE_ID_CHARS_MAX = 512
+
+_Known = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """Whom a record is about, and how its state is kept, folded and shown."""
+
+    owner: str  # the field that names it
+    state_prefix: bytes
+    item_prefix: bytes
+    topic: str
+    item_id: Callable[[str, _Known], str | None]
+    fold: Callable[[_Known | None, str, _Known], _Known]
+    count: Callable[[_Known, str, _Known, list[Any] | None], list[Any]]
+    published: Callable[[_Known], _Known]
+
+
+_PATIENT = _Subject(
+    "patientId", b"p/", b"i/", topics.PATIENTS, patient.item_id, patient.fold, patient.count, patient.published
+)
+_BULK_CREATE = _Subject(
+    "requestId",
+    b"j/",
+    b"r/",
+    topics.BULK_JOBS,
+    bulk_create.item_id,
+    bulk_create.fold,
+    bulk_create.count,
+    bulk_create.published,
+)
+_OF_BULK_CREATES = frozenset(
+    {name for name, kind in messages.TYPES.items() if kind.scope == "bulk"} | {topics.BULK_PATIENTS}
+)
 
 
 class Fact(NamedTuple):
@@ -30,7 +64,8 @@ class Fact(NamedTuple):
 
     topic: str
     record: dict[str, Any]
-    owner: str  # patient id or request id
+    subject: _Subject
+    owner: str  # patient id, or request id of a bulk create
     state_key: bytes
     item_key: bytes | None
     request_key: bytes | None
@@ -46,35 +81,36 @@ class PatientsJob:
         self.quarantine = prefix + topics.quarantine("patients")
 
     def decode(self, record: Record) -> Fact | None:
-        """Return what the record says, None if it says nothing of a patient or a job.
+        """Return what the record says, None if it says nothing of a patient or a bulk create.
 
         Raise `Poison` if it is not a record of this service.
         """
         topic = record.topic.removeprefix(self._prefix)
+        subject = _BULK_CREATE if topic in _OF_BULK_CREATES else _PATIENT
         try:
             value = exact.loads(record.value or b"")
-            owner = value["requestId" if topic in _JOB_TOPICS else "patientId"]
+            owner = value[subject.owner]
         except (ValueError, TypeError, KeyError, RecursionError):
             raise Poison("unreadable") from None
         if topic == topics.DOCUMENTS and isinstance(value, dict) and value.get("type") == topics.UNRECOGNISED:
             return None  # kept, not interpreted
         if not isinstance(value, dict) or not isinstance(owner, str) or not owner:
             raise Poison("no_patient")
-        job = topic in _JOB_TOPICS
+        item = subject.item_id(topic, value)
         request = requests.request_id(topic, value)
-        item = bulk_job.row_id(topic, value) if job else patient.item_id(topic, value)
         return Fact(
             topic,
             value,
+            subject,
             owner,
-            _key(b"j/" if job else b"p/", owner),
-            _key(b"r/" if job else b"i/", owner, item) if item is not None else None,
+            _key(subject.state_prefix, owner),
+            _key(subject.item_prefix, owner, item) if item is not None else None,
             _key(b"q/", owner, request) if request is not None else None,
             _ce_id(record) or f"{topic}/{record.partition}/{record.offset}",
         )
 
     def keys(self, fact: Fact | None) -> tuple[bytes, ...]:
-        """Return the state of the patient or job, of the counted item and of the request, if there is one."""
+        """Return the keys of the state, of the counted item and of the request, if there is one."""
         if fact is None:
             return ()
         return tuple(key for key in (fact.state_key, fact.item_key, fact.request_key) if key is not None)
@@ -83,71 +119,52 @@ class PatientsJob:
         """Fold one record and yield the state it leads to, unless nothing changed."""
         if fact is None:
             return
-        before = state.get(fact.state_key)
-        known = exact.loads(before) if before else None
-        folded = bulk_job.fold(known, fact.topic, fact.record) if self._is_job(fact) else self._patient(known, fact)
+        subject = fact.subject
+        folded = subject.fold(_known(state, fact.state_key), fact.topic, fact.record)
         if fact.item_key is not None:
-            counted = state.get(fact.item_key)
-            now = self._count(folded, fact, exact.loads(counted) if counted else None)
+            now = subject.count(folded, fact.topic, fact.record, _known(state, fact.item_key))
             state.put(fact.item_key, exact.dumps(now))
-        after = exact.dumps(folded, sort_keys=True)
-        if after != before:
-            state.put(fact.state_key, after)
-            yield self._output(fact, folded)
+        if _keep(state, fact.state_key, folded):
+            shown = subject.published(folded)
+            yield self._output(fact, subject.topic, fact.owner, shown, shown.get("lastSeen") or shown.get("when"))
         if fact.request_key is not None:
-            yield from self._request(fact, fact.request_key, state)
+            folded = requests.fold(_known(state, fact.request_key), fact.topic, fact.record)
+            if _keep(state, fact.request_key, folded):
+                shown = requests.published(folded)
+                key = f"{shown['patientId']}/{shown['requestId']}"
+                yield self._output(fact, topics.REQUESTS, key, shown, shown["lastSeen"])
 
-    def _request(self, fact: Fact, key: bytes, state: State) -> Iterator[Output]:
-        before = state.get(key)
-        folded = requests.fold(exact.loads(before) if before else None, fact.topic, fact.record)
-        after = exact.dumps(folded, sort_keys=True)
-        if after == before:
-            return
-        state.put(key, after)
-        shown = requests.published(folded)
-        name = f"{shown['patientId']}/{shown['requestId']}".encode()
-        event = _event(topics.REQUESTS, fact, shown["lastSeen"])
-        yield Output(self._prefix + topics.REQUESTS, name, exact.dumps(shown), event)
-
-    @staticmethod
-    def _is_job(fact: Fact) -> bool:
-        return fact.topic in _JOB_TOPICS
-
-    @staticmethod
-    def _patient(known: dict[str, Any] | None, fact: Fact) -> dict[str, Any]:
-        return patient.fold(known, fact.topic, fact.record)
-
-    def _count(self, folded: dict[str, Any], fact: Fact, known: list[Any] | None) -> list[Any]:
-        if self._is_job(fact):
-            return bulk_job.count(folded, fact.record, known)
-        return patient.count(folded, fact.topic, fact.record, known)
-
-    def _output(self, fact: Fact, folded: dict[str, Any]) -> Output:
-        topic = topics.BULK_JOBS if self._is_job(fact) else topics.PATIENTS
-        show: Callable[[dict[str, Any]], dict[str, Any]] = (
-            bulk_job.published if self._is_job(fact) else patient.published
+    def _output(self, fact: Fact, topic: str, key: str, shown: dict[str, Any], time: str | None) -> Output:
+        event = headers.cloud_event(
+            ce_id=f"{topic}/{fact.ce_id}",
+            source="metriport-streams/patients",
+            kind=topic,
+            time=time or "1970-01-01T00:00:00.000Z",
         )
-        shown = show(folded)
-        event = _event(topic, fact, shown.get("lastSeen") or shown.get("when"))
-        return Output(self._prefix + topic, fact.owner.encode(), exact.dumps(shown), event)
+        return Output(self._prefix + topic, key.encode(), exact.dumps(shown), event)
+
+
+def _known(state: State, key: bytes) -> Any:  # noqa: ANN401 - JSON
+    value = state.get(key)
+    return exact.loads(value) if value else None
+
+
+def _keep(state: State, key: bytes, folded: dict[str, Any]) -> bool:
+    """Put what is known now; return whether it is something new."""
+    after = exact.dumps(folded, sort_keys=True)
+    if after == state.get(key):
+        return False
+    state.put(key, after)
+    return True
 
 
 def _ce_id(record: Record) -> str | None:
     """Return the id of the event, by its hash if it is longer than ours are."""
     found = headers.value(record.headers, headers.CE_ID)
-    return found if found is None or len(found) <= _CE_ID_MAX else hashlib.sha256(found.encode()).hexdigest()
+    return found if found is None or len(found) <= _CE_ID_CHARS_MAX else hashlib.sha256(found.encode()).hexdigest()
 
 
-def _event(topic: str, fact: Fact, time: str | None) -> headers.Headers:
-    return headers.cloud_event(
-        ce_id=f"{topic}/{fact.ce_id}",
-        source="metriport-streams/patients",
-        kind=topic,
-        time=time or "1970-01-01T00:00:00.000Z",
-    )
-
-
-def _key(kind: bytes, *parts: str) -> bytes:
+def _key(prefix: bytes, *parts: str) -> bytes:
     """Return a state key: short whatever the ids look like, and no two owners share one."""
-    names = [name if len(name) <= _ID_MAX else hashlib.sha256(name.encode()).hexdigest() for name in parts]
-    return kind + "/".join(name.replace("%", "%25").replace("/", "%2F") for name in names).encode()
+    names = [name if len(name) <= _ID_CHARS_MAX else hashlib.sha256(name.encode()).hexdigest() for name in parts]
+    return prefix + "/".join(name.replace("%", "%25").replace("/", "%2F") for name in names).encode()

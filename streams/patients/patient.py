@@ -1,7 +1,22 @@
-"""What one record changes in what is known of its patient. Pure.
+"""Fold one record into what is known of its patient. Pure.
 
 A fold: the same record twice, or records of different topics in another order, give the same state. What is counted
 (documents, bundles) is therefore remembered one by one, under a key of its own next to the patient's.
+
+The state as the table keeps it, under `p/<patient>`. A version is `[when, message id]`, a rank what decides which
+status stays (`versions`); times are as Metriport wrote them, those in versions and ranks in one comparable form:
+
+    {"patientId": "p-1", "externalId": "MRN-1", "metadata": {"tenant": "t"}, "additionalIds": {"athena": ["a-1"]},
+     "versions": {"externalId": [when, message id], "metadata": …, "additionalIds": …, "snapshot": …},
+     "firstSeen": "2025-10-30T12:00:00.000Z", "lastSeen": "2025-10-30T12:00:00.000Z",
+     "messages": {"<type>": {"status": "completed", "requestId": "r-1", "when": …, "rank": [true, …]}},
+     "pages": {"<type>": {"<request>": {"total": 3, "seen": [1, 2], "at": [when, message id]}}},
+     "stays": {"encounter <id>": {"admit": …, "discharge": …, "transfers": [{…}], "versions": {"admit": …}}},
+     "resources": {"sequence": 7, "byType": {"Observation": 12}},
+     "snapshot": {"snapshotId": "s-1", "byType": {"Observation": 12}, "rejected": 0},
+     "documents": {"stored": 2, "failed": 1, "newest": …}, "bundles": {"stored": 1, "newest": …}}
+
+Under `i/<patient>/<item>`, what of a document or bundle was counted: [when, message id, rank, "stored"]
 """
 
 from typing import Any
@@ -69,7 +84,7 @@ def count(state: State, topic: str, record: dict[str, Any], known: list[Any] | N
 
 
 def published(state: State) -> dict[str, Any]:
-    """Return the state as the `patients` topic shows it."""
+    """Return the state as the `patients` topic shows it: `models.states.PatientState`."""
     return {
         "patientId": state["patientId"],
         "externalId": state.get("externalId"),

@@ -1,10 +1,14 @@
-"""What one message changes in what is known of the request that it answers. Pure, and a fold like `patient`.
+"""Fold one message into what is known of the request that it answers. Pure, and a fold like `patient`.
 
 A request is a patient's network query, document query, query for links or consolidated query, by whomever it was
 started: Metriport's schedules start some, too.
 
-The state, as JSON: `patientId`, `requestId`, `kind`, `messages` and `sources` (each by name: `status`, `when`, `rank`),
-`pages` (`total`, `seen`: a list of numbers), `firstSeen`, `lastSeen`.
+The state as the table keeps it, under `q/<patient>/<request>`; a rank decides which status stays (`versions`):
+
+    {"patientId": "p-1", "requestId": "r-1", "kind": "network-query",
+     "messages": {"network-query.hie": {"status": "completed", "when": "2025-10-30T12:00:00.000Z", "rank": [true, …]}},
+     "sources": {"pharmacy/surescripts": {"status": "completed", "when": …, "rank": [true, …]}},
+     "pages": {"total": 3, "seen": [1, 2]}, "firstSeen": …, "lastSeen": …}
 """
 
 from typing import Any
@@ -15,9 +19,6 @@ from streams.patients.versions import earliest, latest, status_rank, told, versi
 State = dict[str, Any]
 
 PAGES_MAX = 10_000  # a larger page number is not believed
-
-_DOWNLOAD, _CONVERSION = "medical.document-download", "medical.document-conversion"
-_FIRST_DATA, _EXCHANGES = "network-query.hie.first-data-ready", "network-query.hie"
 
 
 def request_id(topic: str, record: dict[str, Any]) -> str | None:
@@ -30,13 +31,14 @@ def request_id(topic: str, record: dict[str, Any]) -> str | None:
 def fold(state: State | None, topic: str, record: dict[str, Any]) -> State:
     """Return the request's state after `record` of `topic`."""
     state = state or {"patientId": record["patientId"], "requestId": record["requestId"], "messages": {}, "sources": {}}
-    kind = messages.TYPES[topic].answers or ""
+    message = messages.TYPES[topic]
+    kind = message.answers or ""
     state["kind"] = min(kind, state.get("kind", kind))
     seen = told(record.get("receivedAt")) or told(record.get("when"))
     state["firstSeen"] = earliest(state.get("firstSeen"), seen)
     state["lastSeen"] = latest(state.get("lastSeen"), seen)
     _keep(state["messages"], topic, record, told(record.get("status")))
-    if topic != _FIRST_DATA and isinstance(source := record.get("source"), dict):
+    if not message.is_preliminary and isinstance(source := record.get("source"), dict):
         _keep(state["sources"], _name(source), record, told(source.get("status")))
     if pages := page(record):
         state["pages"] = with_page(state.get("pages"), *pages)
@@ -59,9 +61,9 @@ def with_page(known: dict[str, Any] | None, number: int, total: int) -> dict[str
 
 
 def published(state: State) -> dict[str, Any]:
-    """Return the state as the `requests` topic shows it."""
+    """Return the state as the `requests` topic shows it: `models.states.RequestState`."""
     awaited = _awaited(state)
-    ended = state["sources"] or {name: part for name, part in state["messages"].items() if name != _FIRST_DATA}
+    ended = state["sources"] or {name: part for name, part in state["messages"].items() if not _is_preliminary(name)}
     pages = state.get("pages")
     return {
         "requestId": state["requestId"],
@@ -81,15 +83,19 @@ def _awaited(state: State) -> dict[str, str | None]:
     """Return what must still come, and since when that is so: what was told of the request implies it."""
     known = state["messages"]
     awaited: dict[str, str | None] = {}
-    if _FIRST_DATA in known and _EXCHANGES not in known:
-        awaited[_EXCHANGES] = known[_FIRST_DATA]["when"]
-    if _DOWNLOAD in known and _CONVERSION not in known and known[_DOWNLOAD]["status"] != "failed":
-        awaited[_CONVERSION] = known[_DOWNLOAD]["when"]
-    if _CONVERSION in known and _DOWNLOAD not in known:
-        awaited[_DOWNLOAD] = known[_CONVERSION]["when"]
+    for name, message in messages.TYPES.items():
+        if name not in known or message.brings is None or message.brings in known:
+            continue
+        if known[name]["status"] != "failed" or message.brings_even_if_failed:
+            awaited[message.brings] = known[name]["when"]
     if (pages := state.get("pages")) and len(pages["seen"]) < pages["total"]:
         awaited["pages"] = state["firstSeen"]
     return awaited
+
+
+def _is_preliminary(name: str) -> bool:
+    message = messages.TYPES.get(name)  # None: noted by a newer version
+    return message is not None and message.is_preliminary
 
 
 def _overall(statuses: list[str | None]) -> str | None:

@@ -1,4 +1,4 @@
-"""Which of two facts is newer, whatever the order they arrive in. Pure.
+"""Decide which of two facts is newer, whatever the order they arrive in. Pure.
 
 Every rule here is a maximum over a total order, so folding the same facts twice, or in another order, changes nothing.
 """

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models import exact, states, topics
 from streams.engine.log.source_header import Numbering
 from streams.engine.work.plan import plan_batch
-from streams.patients import bulk_job, patient
+from streams.patients import bulk_create, patient
 from streams.patients.job import PatientsJob
 from tests.unit.engine.fakes import Record
 
@@ -100,9 +100,16 @@ def test_folding_everything_twice_changes_nothing(facts):
     assert folded([*facts, *facts]) == folded(facts)
 
 
+def as_described(model, state):
+    """What a reader of the schema makes of a state: a misspelt field is one too many, and another at its default."""
+    return model.model_validate(state, strict=True).model_dump(by_alias=True)
+
+
 @given(HISTORIES)
 def test_what_is_published_is_a_patient_state(facts):
-    states.PatientState.model_validate(folded(facts), strict=True)
+    state = folded(facts)
+
+    assert as_described(states.PatientState, state) == state
 
 
 ROWS = st.one_of(
@@ -122,10 +129,10 @@ ROWS = st.one_of(
 def folded_job(facts):
     state, rows = None, {}
     for topic, record in copy.deepcopy(facts):
-        state = bulk_job.fold(state, topic, record)
-        if (row := bulk_job.row_id(topic, record)) is not None:
-            rows[row] = bulk_job.count(state, record, rows.get(row))
-    return bulk_job.published(state)
+        state = bulk_create.fold(state, topic, record)
+        if (row := bulk_create.item_id(topic, record)) is not None:
+            rows[row] = bulk_create.count(state, topic, record, rows.get(row))
+    return bulk_create.published(state)
 
 
 @given(st.lists(ROWS, min_size=1, max_size=8), st.randoms(use_true_random=False))
@@ -138,15 +145,18 @@ def test_a_bulk_jobs_state_depends_neither_on_order_nor_on_repetition(facts, ran
     random.shuffle(shuffled)
 
     assert folded_job(shuffled) == folded_job(facts)
+    assert as_described(states.BulkJobState, folded_job(facts)) == folded_job(facts)
 
 
 def test_a_final_status_beats_processing_whenever_it_came():
     late = {"requestId": "r", "messageId": "2", "when": "2025-10-30T13:00:00Z", "status": "processing"}
     early = {"requestId": "r", "messageId": "1", "when": "2025-10-30T12:00:00Z", "status": "completed"}
 
-    state = bulk_job.fold(bulk_job.fold(None, topics.BULK_PATIENT_CREATE, early), topics.BULK_PATIENT_CREATE, late)
+    state = bulk_create.fold(
+        bulk_create.fold(None, topics.BULK_PATIENT_CREATE, early), topics.BULK_PATIENT_CREATE, late
+    )
 
-    assert bulk_job.published(state)["status"] == "completed"
+    assert bulk_create.published(state)["status"] == "completed"
 
 
 def test_a_message_without_metadata_does_not_take_what_was_told_away():
@@ -173,6 +183,13 @@ def test_an_admission_a_transfer_and_a_discharge_of_one_stay_are_one_encounter()
     assert state["encounters"] == [
         {"admit": "2025-10-30T16:20:00.000Z", "transfers": [move], "discharge": "2025-11-02T18:05:00.000Z"}
     ]
+
+
+@pytest.mark.parametrize("topic", ["patient.pharmacy", "patient.laboratory", "patient.merge"])
+def test_only_what_the_table_of_messages_calls_a_stay_is_an_encounter(topic):
+    told = {"patientId": "p", "messageId": "1", "when": "1", "admitTimestamp": "2025-10-30T16:20:00.000Z"}
+
+    assert folded([(topic, told)])["encounters"] == []
 
 
 ODD = st.sampled_from(

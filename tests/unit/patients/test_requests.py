@@ -53,12 +53,12 @@ class Stage:
 
     def request(self, name="r-1"):
         shown = self.published["requests", f"{PATIENT}/{name}"]
-        states.RequestState.model_validate(shown, strict=True)
+        assert states.RequestState.model_validate(shown, strict=True).model_dump(by_alias=True) == shown
         return shown
 
     def patient(self):
         shown = self.published["patients", PATIENT]
-        states.PatientState.model_validate(shown, strict=True)
+        assert states.PatientState.model_validate(shown, strict=True).model_dump(by_alias=True) == shown
         return shown
 
 

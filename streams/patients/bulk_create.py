@@ -1,4 +1,13 @@
-"""What one record changes in what is known of a bulk patient create. Pure, and a fold like `patient`."""
+"""Fold one record into what is known of a bulk patient create. Pure, and a fold like `patient`.
+
+The state as the table keeps it, under `j/<request>`; `rank` decides which status stays (`versions.status_rank`):
+
+    {"requestId": "b-1", "when": "2025-10-30T12:00:00.000Z", "status": "completed",
+     "rank": [true, "2025-10-30T12:00:00.000000+00:00", "<message id>", "completed"],
+     "counts": {"successful": 2, "failed": 1}}
+
+Under `r/<request>/<row>`, what of a row was counted: ["2025-10-30T12:00:00.000000+00:00", "<message id>", "failed"]
+"""
 
 from typing import Any
 
@@ -8,13 +17,13 @@ from streams.patients.versions import latest, status_rank, told, version
 State = dict[str, Any]
 
 
-def row_id(topic: str, record: dict[str, Any]) -> str | None:
+def item_id(topic: str, record: dict[str, Any]) -> str | None:
     """Return the id under which a row is remembered, None if the record is not a row."""
     return str(record["row"]) if topic == topics.BULK_PATIENTS else None
 
 
 def fold(state: State | None, topic: str, record: dict[str, Any]) -> State:
-    """Return the job's state after `record` of `topic`, counts aside."""
+    """Return the state after `record` of `topic`, counts aside."""
     state = state or {"requestId": record["requestId"]}
     state["when"] = latest(state.get("when"), told(record.get("when")))
     if topic == topics.BULK_PATIENT_CREATE:
@@ -25,7 +34,7 @@ def fold(state: State | None, topic: str, record: dict[str, Any]) -> State:
     return state
 
 
-def count(state: State, record: dict[str, Any], known: list[Any] | None) -> list[Any]:
+def count(state: State, _topic: str, record: dict[str, Any], known: list[Any] | None) -> list[Any]:
     """Count a row in `state`; return what is known of it now (`known`: before)."""
     now = [*version(record), record["status"]]
     if known is not None and known >= now:
@@ -38,7 +47,7 @@ def count(state: State, record: dict[str, Any], known: list[Any] | None) -> list
 
 
 def published(state: State) -> dict[str, Any]:
-    """Return the state as the `bulk-jobs` topic shows it."""
+    """Return the state as the `bulk-jobs` topic shows it: `models.states.BulkJobState`."""
     counts = {name: number for name, number in sorted(state.get("counts", {}).items()) if number}
     return {
         "requestId": state["requestId"],
