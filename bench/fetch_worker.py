@@ -15,7 +15,7 @@ from bench.large_bundle import MIB, PACKED, PLAIN, Large, bare
 from bench.measuring import ratio
 from cli import broker, processes
 from cli.broker import ports
-from models import samples, topics
+from models import samples
 from streams.deliveries.normalize import normalize
 
 TYPES = {PLAIN: "application/json", PACKED: "application/gzip"}
@@ -37,8 +37,7 @@ class Stage:
             "TOPIC_PREFIX": self.prefix,
             "TOPIC_PARTITIONS": "4",
             "TOPIC_REPLICATION": "1",
-            # Stages answer on ports in a row, `links` among them at its own place.
-            "WORKER_PORT": str(self._port - topics.STAGES.index("links")),
+            "WORKER_PORT": str(self._port),
             "STATE_DIR": str(folder / "state"),
             "BLOB_STORE_URL": f"file://{self.blobs}",
             "FETCH_TRUSTED_ORIGINS": origin,

@@ -14,10 +14,12 @@ from cli.broker.errors import Unreachable
 from cli.connection import administration
 from cli.topics import kafka, plan
 from ingress import set_aside
+from ingress.settings import IngressSettings
 from models import privacy
 from models.errors import Misconfigured
-from models.settings import IngressSettings, KafkaSettings, WorkerSettings
-from models.topics import STAGES
+from models.settings import CatalogueSettings, KafkaSettings
+from models.stages import STAGES
+from streams.settings import StageSettings
 
 RECORD_MARGIN_BYTES = 64 * 1024
 ASK_TIMEOUT_S = 3.0
@@ -79,7 +81,7 @@ def spools(folder: Path) -> Finding:
     return Finding(what="set aside", well=not waiting, says=says)
 
 
-async def topics(settings: KafkaSettings) -> list[Finding]:
+async def topics(settings: CatalogueSettings) -> list[Finding]:
     """Look whether Kafka answers and whether its topics are as they should be."""
     wanted = plan.wanted(settings)
     try:
@@ -111,11 +113,11 @@ async def removals_held(settings: KafkaSettings) -> Finding:
     return Finding(what="removals", well=not found, says=says if found else "none is held")
 
 
-async def processes(ingress: IngressSettings, worker: WorkerSettings) -> list[Finding]:
+async def processes(ingress: IngressSettings, worker: StageSettings) -> list[Finding]:
     """Ask the ingress and each stage on this machine whether they are ready."""
     host = worker.worker_host.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - not listened on
     ports = {"ingress": ("127.0.0.1", ingress.ingress_port)}
-    ports |= {stage: (host, worker.worker_port + number) for number, stage in enumerate(STAGES) if worker.worker_port}
+    ports |= {name: (host, stage.port(worker.worker_port)) for name, stage in STAGES.items() if worker.worker_port}
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ASK_TIMEOUT_S)) as session:
         return [await _ready(session, what, f"http://{at[0]}:{at[1]}/ready") for what, at in ports.items()]
 

@@ -11,9 +11,9 @@ from ingress.producer import Producer
 from ingress.records import Delivery, records
 from ingress.session import NotPublished
 from ingress.set_aside import SetAside
+from ingress.settings import SpoolSettings
 from models import envelope, topics
 from models.errors import Misconfigured, TooLarge
-from models.settings import SpoolSettings
 
 PATIENCE_S = 60.0
 RETRY_S = 0.25

@@ -19,11 +19,11 @@ from ingress.health import Health
 from ingress.keeping import Keeper
 from ingress.producer import Producer
 from ingress.senders import Senders
+from ingress.settings import SMALL_BODY_BYTES, IngressSettings
 from ingress.spool import Spool
 from ingress.webhook import Webhook
 from models import telemetry, topics, tuning
 from models.errors import Misconfigured
-from models.settings import SMALL_BODY_BYTES, IngressSettings
 
 FINE, PROBLEM = 0, 1
 

@@ -240,6 +240,7 @@ SPOOL_SET_ASIDE = gauge("spool_set_aside", "Damaged spools set aside that nobody
 SPOOL_BYTES = gauge("spool_bytes", "Bytes in the spool.")
 INFLIGHT_BYTES = gauge("inflight_bytes", "Bytes of bodies held by the ingress.")
 FOLDER_OPEN = Event("folder_open", "warning", fields=("folder",))
+SETTING_RENAMED = Event("setting_renamed", "warning", fields=("sentence",))
 LISTENING = Event("listening", "info", fields=("address",))
 STOPPING = Event("stopping", "info", fields=("reason",))
 STOPPED = Event("stopped", "info")

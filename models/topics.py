@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from models import messages
+from models.stages import STAGES
 
 DAY_MS = 24 * 60 * 60 * 1000
 SEGMENT_BYTES = 2**30
@@ -13,8 +14,6 @@ FOR_EVER: Literal[-1] = -1
 
 # A record goes to quarantine as it came, and what is said about it comes on top.
 QUARANTINE_ROOM_BYTES = 64 * 1024
-
-STAGES = ("deliveries", "links", "bundles", "patients")
 
 PER_PATIENT_TYPES = tuple(name for name, kind in messages.TYPES.items() if kind.scope == "patient")
 BULK_PATIENT_CREATE = messages.BULK_PATIENT_CREATE

@@ -1,16 +1,18 @@
 """From what an operator set to what one stage's engine needs."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from models import topics
 from models.security import ssl_context
-from models.settings import WorkerSettings
+from models.settings import KafkaSettings
 from streams.engine.settings import EngineSettings, Security
+from streams.settings import StageSettings
 
 
-def engine_settings(stage: str, sources: Sequence[str], settings: WorkerSettings, **special: Any) -> EngineSettings:  # noqa: ANN401
-    """Return the engine's settings of one stage; `special` are those in which this stage differs."""
+def engine_settings(
+    stage: str, sources: Sequence[str], settings: StageSettings, *, batch_records_max: int
+) -> EngineSettings:
+    """Return the engine's settings of one stage, which takes `batch_records_max` records at once."""
     return EngineSettings(
         stage=stage,
         app_id=settings.topic_prefix + stage,
@@ -29,11 +31,12 @@ def engine_settings(stage: str, sources: Sequence[str], settings: WorkerSettings
         commit_interval_s=settings.commit_interval_s,
         session_timeout_s=settings.session_timeout_s,
         heartbeat_interval_s=settings.session_timeout_s / 10,
-        **({"batch_records_max": settings.batch_records_max, "fetch_bytes_max": settings.fetch_bytes_max} | special),
+        batch_records_max=batch_records_max,
+        fetch_bytes_max=settings.kafka_fetch_bytes_max,
     )
 
 
-def security(settings: WorkerSettings) -> Security:
+def security(settings: KafkaSettings) -> Security:
     """Return how to enter Kafka."""
     password = settings.kafka_sasl_password
     return Security(

@@ -5,53 +5,56 @@ import signal
 import sys
 import threading
 import time
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 import uvloop
 
-from models import privacy, telemetry, topics
+from models import privacy, telemetry
 from models.errors import Misconfigured
-from models.settings import WorkerSettings, load
-from streams import health
+from models.settings import renamed
+from models.stages import STAGES
+from streams import health, settings
 from streams.engine.app import Worker, run
+from streams.settings import StageSettings
 
 USAGE = 2
 
 
-def build(stage: str, settings: WorkerSettings) -> Worker:
+def build(stage: str, found: StageSettings) -> Worker:
     """Return a stage by its name, ready to run on uvloop; call it before there is another loop."""
-    privacy.keep(settings.state_dir)
+    privacy.keep(found.state_dir)
     # Before, not when it runs: Faust's parts take the loop they find as they are made, and keep it.
     uvloop.install()
-    worker: Worker = import_module(f"streams.{stage}.stage").worker(settings)
+    worker: Worker = resolve_name(STAGES[stage].build)(found)
     return worker
 
 
 def faust_app(stage: str) -> Any:  # noqa: ANN401 - Faust has no types
     """Return a stage as the Faust app that `faust -A streams.<stage> worker` runs."""
     privacy.begin()
-    settings = load(WorkerSettings)
-    telemetry.configure(level=settings.log_level, style=settings.log_format)
-    return build(stage, settings).app
+    found = settings.of_stage(stage)
+    telemetry.configure(level=found.log_level, style=found.log_format)
+    for sentence in renamed():
+        telemetry.SETTING_RENAMED(sentence=sentence)
+    return build(stage, found).app
 
 
-def main(stage: str, parent: str | None = None) -> None:
-    """Run one stage until SIGTERM, or until process `parent` is gone; exit 2 if the settings are wrong."""
+def main(stage: str, parent: str | None = None, *beside: str) -> None:
+    """Run one stage until SIGTERM, or until process `parent` is gone; exit 2 if the settings are wrong.
+
+    `beside` are the stages that the same worker runs beside it.
+    """
     privacy.begin()
     try:
-        settings = load(WorkerSettings)
+        found = settings.of_stage(stage)
+        telemetry.configure(level=found.log_level, style=found.log_format)
+        worker = build(stage, found)
     except Misconfigured as problem:
         sys.stderr.write(f"{problem}\n")
         sys.exit(USAGE)
-    telemetry.configure(level=settings.log_level, style=settings.log_format)
-    try:
-        worker = build(stage, settings)
-    except Misconfigured as problem:  # in the settings that only this stage has, or in the files they name
-        sys.stderr.write(f"{problem}\n")
-        sys.exit(USAGE)
-    if settings.worker_port:
-        health.serve(worker, host=settings.worker_host, port=settings.worker_port + topics.STAGES.index(stage))
+    if port := found.port(stage, alone=not beside):
+        health.serve(worker, host=found.worker_host, port=port)
     if parent is not None:
         _end_with(int(parent))
     run(worker)

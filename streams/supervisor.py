@@ -36,19 +36,24 @@ async def supervise(stages: Sequence[str], *, stop_timeout_s: float) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    watchers = [asyncio.create_task(_watch(stage, stop, stop_timeout_s)) for stage in stages]
+    watchers = [
+        asyncio.create_task(_watch([stage, *(each for each in stages if each != stage)], stop, stop_timeout_s))
+        for stage in stages
+    ]
     code = max(await asyncio.gather(*watchers), default=0)
     # The loop gives Ctrl-C back to Python, which has a traceback for it. All that is left is to end.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     return code
 
 
-async def _watch(stage: str, stop: asyncio.Event, stop_timeout_s: float) -> int:
+async def _watch(stages: Sequence[str], stop: asyncio.Event, stop_timeout_s: float) -> int:
+    """Run the first of these stages, beside the others."""
+    stage, *beside = stages
     pause_s = 0.0
     while not stop.is_set():
         started_at = time.monotonic()
         # The child is told who its parent is: asked later, it might already be an orphan.
-        command = (sys.executable, "-m", "streams.stage", stage, str(os.getpid()))
+        command = (sys.executable, "-m", "streams.stage", stage, str(os.getpid()), *beside)
         # Ctrl-C is for us to hand on, once the child is ready for it: in a session of its own it does not hear it.
         child = await asyncio.create_subprocess_exec(*command, start_new_session=True)
         telemetry.STAGE_STARTED(stage=stage, pid=child.pid)

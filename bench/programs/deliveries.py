@@ -8,9 +8,9 @@ import uvloop
 
 from bench.webhooks import PARTITIONS
 from models import telemetry
-from models.settings import WorkerSettings
 from streams.configuration import engine_settings
 from streams.deliveries.job import DeliveriesJob
+from streams.deliveries.settings import DeliveriesSettings
 from streams.engine.app import create, run
 
 
@@ -18,10 +18,12 @@ def main(servers: str, source: str, prefix: str, folder: str) -> None:
     """Run until ended."""
     uvloop.install()
     telemetry.configure(level="warning", style="json")
-    settings = WorkerSettings(
+    settings = DeliveriesSettings(
         kafka_bootstrap_servers=servers, topic_prefix=prefix, topic_partitions=PARTITIONS, state_dir=Path(folder)
     )
-    engine = replace(engine_settings("deliveries", [], settings), sources=(source,))
+    engine = replace(
+        engine_settings("deliveries", [], settings, batch_records_max=settings.batch_records_max), sources=(source,)
+    )
     run(create(DeliveriesJob(prefix), engine))
 
 

@@ -21,8 +21,9 @@ from cli.demo import script
 from cli.demo.reader import Reader, reader
 from cli.demo.stack import Stack, running
 from cli.posting import ROUTE, post
+from ingress.settings import AddressSettings, WebhookKeys
 from models import privacy, topics
-from models.settings import IngressSettings, load
+from models.settings import load
 
 ARRIVE_TIMEOUT_S = 60.0
 PARTITIONS = "4"
@@ -40,10 +41,11 @@ def demo(*, once: Once = False) -> None:
 def run() -> None:
     """Start the service, empty and ready for real webhooks; a Kafka of its own unless one is given."""
     given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    settings = load(IngressSettings, **({} if given else {"kafka_bootstrap_servers": "none:1"}))
+    load(WebhookKeys)
+    port = load(AddressSettings).ingress_port
     folder = Path("var")
     privacy.keep(folder, look_within=False)
-    interrupts.run(_run(folder, given, settings.ingress_port))
+    interrupts.run(_run(folder, given, port))
 
 
 async def _run(folder: Path, kafka: str | None, port: int) -> None:

@@ -9,10 +9,12 @@ import typer
 
 from cli import output
 from cli.topics import check
-from models import telemetry, topics
+from models import telemetry
 from models.errors import Misconfigured
-from models.settings import WorkerSettings, load
+from models.settings import CatalogueSettings, load, renamed
+from models.stages import STAGES
 from streams import supervisor
+from streams.settings import of_stage
 
 
 def ingress() -> None:
@@ -23,17 +25,19 @@ def ingress() -> None:
 
 
 def worker(
-    stages: Annotated[list[str] | None, typer.Argument(metavar="[STAGE]...", help=", ".join(topics.STAGES))] = None,
+    stages: Annotated[list[str] | None, typer.Argument(metavar="[STAGE]...", help=", ".join(STAGES))] = None,
 ) -> None:
     """Run every stage, or the named ones, one process each; ends with all of them on SIGTERM."""
     # Until the supervisor listens there is nothing to end in order.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    chosen = tuple(stages or topics.STAGES)
-    if unknown := set(chosen) - set(topics.STAGES):
-        raise Misconfigured(f"There is no stage {min(unknown)!r}. There are: {', '.join(topics.STAGES)}.")
-    settings = load(WorkerSettings)
-    telemetry.configure(level=settings.log_level, style=settings.log_format)
-    if trouble := asyncio.run(check.trouble(settings)):
+    chosen = tuple(stages or STAGES)
+    if unknown := set(chosen) - set(STAGES):
+        raise Misconfigured(f"There is no stage {min(unknown)!r}. There are: {', '.join(STAGES)}.")
+    settings = [of_stage(stage) for stage in chosen]
+    telemetry.configure(level=settings[0].log_level, style=settings[0].log_format)
+    for sentence in renamed():
+        telemetry.SETTING_RENAMED(sentence=sentence)
+    if trouble := asyncio.run(check.trouble(load(CatalogueSettings))):
         output.fail(trouble)
         raise typer.Exit(1)
-    sys.exit(asyncio.run(supervisor.supervise(chosen, stop_timeout_s=settings.stop_timeout_s)))
+    sys.exit(asyncio.run(supervisor.supervise(chosen, stop_timeout_s=settings[0].stop_timeout_s)))

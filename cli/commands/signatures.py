@@ -8,9 +8,10 @@ import typer
 
 from cli import output
 from cli.output import Json
+from ingress.settings import WebhookKeys
 from models import signature
 from models.errors import Misconfigured
-from models.settings import IngressSettings, load
+from models.settings import load
 
 File = Annotated[Path, typer.Argument(help="The body, byte for byte; - reads standard input.", allow_dash=True)]
 
@@ -52,5 +53,4 @@ def _body(file: Path) -> bytes:
 
 
 def _keys() -> tuple[bytes, ...]:
-    # Signing needs no Kafka, so it must not ask for one.
-    return load(IngressSettings, kafka_bootstrap_servers="none:1").webhook_keys
+    return load(WebhookKeys).webhook_keys

@@ -12,10 +12,11 @@ from cli import output, salvaging
 from cli.output import Json
 from ingress import set_aside, spool_lock
 from ingress.set_aside import InUse, SetAside
+from ingress.settings import SpoolFolderSettings, SpoolSettings
 from ingress.spool_file import FILE_NAME
 from models import telemetry
 from models.errors import Misconfigured
-from models.settings import SpoolSettings, load
+from models.settings import load
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="As `list` shows them; all if left out.")]
 
@@ -27,7 +28,7 @@ app = typer.Typer(help="Damaged spools that were set aside.", no_args_is_help=Tr
 @app.command(name="list")
 def list_spools(*, as_json: Json = False) -> None:
     """Show each with what has become of it: how many deliveries were moved on, and how many are known to be missing."""
-    settings = _settings()
+    settings = load(SpoolFolderSettings)
     rows = [_row(one) for one in set_aside.every(settings.spool_dir)]
     output.print_rows(COLUMNS, rows, as_json=as_json)
     if not as_json:
@@ -64,7 +65,7 @@ def drop(
     as_json: Json = False,
 ) -> None:
     """Remove what was set aside, for good; asks first."""
-    chosen = _chosen(_settings(), names)
+    chosen = _chosen(load(SpoolFolderSettings), names)
     for one in chosen:
         if not yes and not _agreed(one):
             raise typer.Exit(1)
@@ -76,12 +77,7 @@ def drop(
         output.print_json({"dropped": [one.name for one in chosen]})
 
 
-def _settings() -> SpoolSettings:
-    # Looking and removing need no Kafka, so they must not ask for one.
-    return load(SpoolSettings, kafka_bootstrap_servers="none:1")
-
-
-def _chosen(settings: SpoolSettings, names: list[str] | None) -> list[SetAside]:
+def _chosen(settings: SpoolFolderSettings, names: list[str] | None) -> list[SetAside]:
     found = {one.name: one for one in set_aside.every(settings.spool_dir)}
     for name in names or ():
         if name == FILE_NAME:

@@ -14,7 +14,7 @@ from aiokafka.structs import ConsumerRecord
 from cli import output
 from cli.output import Json
 from cli.records import records
-from models.settings import KafkaSettings, load
+from models.settings import CatalogueSettings, load
 from models.topics import catalogue
 
 # What a record is, where it came from and when. All others name patients, or what belongs to one.
@@ -65,7 +65,7 @@ def tail(
 
     Keys and ids are patients' data, too: without --values each is shown as the same `~1a2b3c4d` throughout the run.
     """
-    settings = load(KafkaSettings)
+    settings = load(CatalogueSettings)
     names = [_full(settings.topic_prefix, topic) for topic in topics or _all(settings)]
 
     async def show() -> None:
@@ -87,7 +87,7 @@ def tail(
         raise typer.Exit(0) from None
 
 
-def _all(settings: KafkaSettings) -> list[str]:
+def _all(settings: CatalogueSettings) -> list[str]:
     return [topic.name for topic in catalogue(settings.fhir_state_types) if not topic.internal]
 
 

@@ -11,7 +11,7 @@ from cli.connection import administration
 from cli.output import Json
 from cli.topics import advice, kafka, losses, plan
 from models.errors import Misconfigured
-from models.settings import KafkaSettings, WorkerSettings, load
+from models.settings import CatalogueSettings, KafkaSettings, load
 from models.topics import DAY_MS, Topic
 
 app = typer.Typer(help="The topics of the catalogue.", no_args_is_help=True)
@@ -32,7 +32,7 @@ def apply(
     as_json: Json = False,
 ) -> None:
     """Create what is missing and check what is there; exit code 1 if something differs. Safe to repeat."""
-    applied = asyncio.run(_apply(load(KafkaSettings), mend=mend))
+    applied = asyncio.run(_apply(load(CatalogueSettings), mend=mend))
     if as_json:
         output.print_json(applied._asdict() | {"differences": [asdict(each) for each in applied.differences]})
     else:
@@ -49,7 +49,7 @@ def apply(
 @app.command(name="list")
 def list_topics(*, as_json: Json = False) -> None:
     """Show every topic: its key, what it holds, how long that is kept, and its partitions in Kafka."""
-    settings = load(KafkaSettings)
+    settings = load(CatalogueSettings)
     topics = plan.wanted(settings)
     found = asyncio.run(_read(settings, topics))
     differs = plan.by_topic(plan.differences(topics, found))
@@ -79,12 +79,12 @@ def accept(
     Reading begins again where the log and the one that was read part, as far as that can be told. A stage that lost
     its state reads again what is there; what it finds in its own topics it does not repeat.
     """
-    settings = load(WorkerSettings)
+    settings = load(KafkaSettings)
     try:
         named = [losses.place(each, settings.topic_prefix) for each in places or ()]
     except ValueError:
         raise Misconfigured("A place is TOPIC or TOPIC/PARTITION, such as webhooks/3.") from None
-    rows = asyncio.run(_accept(settings, losses.readers(settings), named, start))
+    rows = asyncio.run(_accept(settings, losses.readers(), named, start))
     if as_json:
         output.print_json(rows)
     else:
@@ -98,7 +98,7 @@ def accept(
 
 
 async def _accept(
-    settings: WorkerSettings, readers: list[losses.Reader], named: list[losses.Place], start: int | None
+    settings: KafkaSettings, readers: list[losses.Reader], named: list[losses.Place], start: int | None
 ) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     async with administration(settings):
@@ -128,7 +128,7 @@ def _accepted(rows: list[dict[str, object]], *, named: bool) -> str:
     return f"{len(rows)} losses. `metriport-streams topics accept TOPIC/PARTITION` goes on from what is there."
 
 
-async def _apply(settings: KafkaSettings, *, mend: bool) -> Applied:
+async def _apply(settings: CatalogueSettings, *, mend: bool) -> Applied:
     topics = plan.wanted(settings)
     names = [topic.name for topic in topics]
     async with administration(settings) as admin:

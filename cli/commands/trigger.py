@@ -12,9 +12,10 @@ import typer
 from cli import output, sampling
 from cli.output import Json
 from cli.posting import ROUTE, Answers, post_all
+from ingress.settings import AddressSettings, WebhookKeys
 from models import samples
 from models.errors import Misconfigured
-from models.settings import IngressSettings, load
+from models.settings import load
 
 INTERRUPTED = 130
 UNREACHABLE = 3
@@ -72,17 +73,16 @@ def trigger(
         for body in bodies:
             output.print_line(body.decode())
         return
-    # Posting needs no Kafka, so it must not ask for one.
-    settings = load(IngressSettings, kafka_bootstrap_servers="none:1")
-    target = url or f"http://127.0.0.1:{settings.ingress_port}{ROUTE}"
+    keys = load(WebhookKeys).webhook_keys
+    target = url or f"http://127.0.0.1:{load(AddressSettings).ingress_port}{ROUTE}"
     _must_be_http(target, "--url")
     answers, interrupted = Answers(), False
     try:
-        asyncio.run(post_all(target, bodies, key=settings.webhook_keys[0], answers=answers, rate=rate))
+        asyncio.run(post_all(target, bodies, key=keys[0], answers=answers, rate=rate))
     except KeyboardInterrupt:
         interrupted = True
     _tell(answers, as_json=as_json)
-    _explain(answers, target, keys=len(settings.webhook_keys), asked=count)
+    _explain(answers, target, keys=len(keys), asked=count)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if answers.unanswered:

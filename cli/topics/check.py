@@ -2,10 +2,10 @@
 
 from cli.connection import administration
 from cli.topics import advice, kafka, plan
-from models.settings import KafkaSettings
+from models.settings import CatalogueSettings
 
 
-async def trouble(settings: KafkaSettings) -> str | None:
+async def trouble(settings: CatalogueSettings) -> str | None:
     """Return a sentence on why the worker must not start with these topics, None if it may.
 
     Raise `Unreachable` if no Kafka answers.

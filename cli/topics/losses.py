@@ -14,12 +14,14 @@ from aiokafka import AIOKafkaProducer
 
 from models import topics
 from models.security import client_options
-from models.settings import WorkerSettings
+from models.settings import KafkaSettings
+from models.stages import STAGES
 from streams.engine.log.reader import KafkaLogs
 from streams.engine.log.recorded import recorded
 from streams.engine.losses import decisions
 from streams.engine.losses.losses import Loss, examine
 from streams.engine.settings import EngineSettings
+from streams.settings import of_stage
 from streams.stage import build
 
 
@@ -47,9 +49,9 @@ def place(text: str, prefix: str) -> Place:
     return Place(name if name.startswith(prefix) else prefix + name, int(number) if number else None)
 
 
-def readers(settings: WorkerSettings) -> list[Reader]:
+def readers() -> list[Reader]:
     """Return every stage; to be called before there is a loop."""
-    workers = [build(stage, settings) for stage in topics.STAGES]
+    workers = [build(stage, of_stage(stage)) for stage in STAGES]
     return [Reader(worker.settings, worker.engine.topics) for worker in workers]
 
 
@@ -67,7 +69,7 @@ async def lost(reader: Reader, places: Sequence[Place]) -> list[Loss]:
     return [loss for loss in found.losses if not places or any(each.holds(loss) for each in theirs)]
 
 
-async def accept(settings: WorkerSettings, stage: str, loss: Loss, start: int) -> None:
+async def accept(settings: KafkaSettings, stage: str, loss: Loss, start: int) -> None:
     """Tell of the decision in `audit`, then write it where the stage reads it."""
     told = {
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),

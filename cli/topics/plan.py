@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from models.settings import KafkaSettings
+from models.settings import CatalogueSettings
 from models.topics import WEBHOOKS, Topic, catalogue
 
 # A record counts as kept when two copies have it, where there are two: no broker is alone with what was acknowledged.
@@ -52,7 +52,7 @@ class Difference:
         return self.what == "partitions" and int(self.found) > int(self.wanted)
 
 
-def wanted(settings: KafkaSettings) -> tuple[Wanted, ...]:
+def wanted(settings: CatalogueSettings) -> tuple[Wanted, ...]:
     """Return every topic of the catalogue with this installation's names and numbers."""
     in_sync = {"min.insync.replicas": str(min(IN_SYNC_MOST, settings.topic_replication))}
     return tuple(
@@ -67,7 +67,7 @@ def wanted(settings: KafkaSettings) -> tuple[Wanted, ...]:
     )
 
 
-def _flushed(topic: Topic, settings: KafkaSettings) -> dict[str, str]:
+def _flushed(topic: Topic, settings: CatalogueSettings) -> dict[str, str]:
     """Return what makes a record of `webhooks` survive a power cut where no other broker has it.
 
     With several copies Kafka leaves that to the operating system; with one, what was answered 200 would be gone.

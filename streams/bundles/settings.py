@@ -2,26 +2,17 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from models import topics
-from models.settings import WorkerSettings
-from streams.bundles.job import Options
-from streams.bundles.resource import content_hash
-from streams.bundles.snapshot import subjects
-from streams.bundles.snapshot.brake import Brake
-from streams.bundles.snapshot.compare import SnapshotLimits
-from streams.bundles.snapshot.diff import Grace
-from streams.bundles.validation.build import Standards, validator_id
-from streams.bundles.validation.pool import PoolLimits
+from models.fhir_types import R4_TYPES
+from models.settings import StateTypesSettings
+from streams.settings import BlobStoreSettings, StageSettings
 
 Level = Literal["off", "structure", "lint"]
 
-_DAY_MS = 24 * 60 * 60 * 1000
 
-
-class BundlesSettings(WorkerSettings):
-    """What the `bundles` stage needs beside what every stage needs."""
+class BundlesSettings(StateTypesSettings, BlobStoreSettings, StageSettings):
+    """What `bundles` needs beside what every stage needs."""
 
     bundle_bytes_max: int = Field(2 * 2**30, ge=2**20, description="Largest bundle that is looked at.")
     bundle_resources_max: int = Field(1_000_000, ge=1, description="Most resources a bundle may have.")
@@ -42,42 +33,9 @@ class BundlesSettings(WorkerSettings):
     removals_held_from: int = Field(10, ge=1, description="Fewer resources are never held for their share.")
     removals_window_days: int = Field(30, ge=1, description="Days whose removals are added up.")
 
-    @property
-    def standards(self) -> Standards:
-        """How resources are judged."""
-        return Standards(
-            level=self.fhir_level,
-            level_by_type=self.fhir_level_by_type,
-            resource_bytes_max=self.resource_bytes_max,
-            elements_max=self.resource_elements_max,
-            depth_max=self.resource_depth_max,
-            fast=self.fhir_fast,
-            audit_one_in=self.fhir_audit_one_in,
-            memory_bytes_max=self.fhir_process_bytes_max,
-        )
-
-    @property
-    def pool_limits(self) -> PoolLimits:
-        """How many processes judge them, and how long they may take."""
-        return PoolLimits(processes=self.fhir_processes, resource_timeout_s=self.resource_timeout_s)
-
-    @property
-    def options(self) -> Options:
-        """What the job needs to know."""
-        return Options(
-            prefix=self.topic_prefix,
-            state_types=self.fhir_state_types or topics.FHIR_STATE_TYPES,
-            value_bytes_max=min(self.value_bytes_max, self.record_bytes_max - 2**16),
-            validator=" ".join(
-                [
-                    validator_id(),
-                    f"content={content_hash.VERSION}",
-                    f"subjects={subjects.VERSION}",
-                    f"level={self.fhir_level}",
-                    f"{sorted(self.fhir_level_by_type.items())}",
-                ]
-            ),
-            limits=SnapshotLimits(resources_max=self.bundle_resources_max),
-            grace=Grace(self.removed_after_absences, round(self.removed_after_days * _DAY_MS)),
-            brake=Brake(self.removals_share_max, self.removals_held_from, self.removals_window_days),
-        )
+    @field_validator("fhir_level_by_type")
+    @classmethod
+    def _known_types(cls, value: dict[str, Level]) -> dict[str, Level]:
+        if unknown := sorted(set(value) - R4_TYPES):
+            raise ValueError(f"FHIR R4 has no resource type {unknown[0]!r}")
+        return value

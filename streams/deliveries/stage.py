@@ -5,13 +5,14 @@ Key: the patient's id. Delivery: each record's output is written once, also acro
 """
 
 from models import topics
-from models.settings import WorkerSettings
 from streams.configuration import engine_settings
 from streams.deliveries.job import DeliveriesJob
+from streams.deliveries.settings import DeliveriesSettings
 from streams.engine.app import Worker, create
 
 
-def worker(settings: WorkerSettings) -> Worker:
+def worker(settings: DeliveriesSettings) -> Worker:
     """Return the stage, ready to run."""
     job = DeliveriesJob(settings.topic_prefix, deduplicate=settings.deduplicate)
-    return create(job, engine_settings("deliveries", [topics.WEBHOOKS], settings))
+    engine = engine_settings("deliveries", [topics.WEBHOOKS], settings, batch_records_max=settings.batch_records_max)
+    return create(job, engine)

@@ -12,7 +12,6 @@ from functools import partial
 import stamina.instrumentation
 
 from models import topics
-from models.settings import WorkerSettings
 from streams.blob_store import open_store
 from streams.configuration import engine_settings
 from streams.engine.app import Worker, create
@@ -24,18 +23,22 @@ from streams.links.fetching.fetch import Fetcher
 from streams.links.job import LinksJob
 from streams.links.limits import FetchLimits
 from streams.links.listing.known_types import topics_with_links
+from streams.links.settings import LinksSettings
 
 
-def worker(settings: WorkerSettings) -> Worker:
+def worker(settings: LinksSettings) -> Worker:
     """Return the stage, ready to run."""
     # Its own events tell of retries; stamina's would print what it was called with.
     stamina.instrumentation.set_on_retry_hooks(())
     limits = fetch_limits(settings)
     rules = AddressRules(settings.fetch_allowed_hosts, settings.fetch_trusted_origins, settings.fetch_allowed_ports)
 
+    store, staging = open_store(settings.blob_store_url), f"staging/{settings.topic_prefix}links"
+    proxy = settings.fetch_proxy_url
+
     async def open_(stack: AsyncExitStack) -> tuple[Fetcher, Blobs]:
-        client = await stack.enter_async_context(Client(rules, limits, proxy=settings.fetch_proxy_url))
-        blobs = Blobs(open_store(settings.blob_store_url), staging=f"staging/{settings.topic_prefix}links")
+        client = await stack.enter_async_context(Client(rules, limits, proxy=proxy))
+        blobs = Blobs(store, staging=staging)
         return Fetcher(client, blobs, limits), blobs
 
     job = LinksJob(settings.topic_prefix, limits, open_, end=partial(die, stage="links"))
@@ -45,7 +48,7 @@ def worker(settings: WorkerSettings) -> Worker:
     )
 
 
-def fetch_limits(settings: WorkerSettings) -> FetchLimits:
+def fetch_limits(settings: LinksSettings) -> FetchLimits:
     """Return the limits an operator can set, and the others as they are."""
     return FetchLimits(
         concurrency=settings.fetch_concurrency,

@@ -4,12 +4,13 @@ All three are compacted. Key: the patient's id, in `requests` with the request's
 Delivery: as every stage. The state does not depend on the order in which topics arrive, nor on how often.
 """
 
-from models.settings import WorkerSettings
 from streams.configuration import engine_settings
 from streams.engine.app import Worker, create
 from streams.patients.job import SOURCES, PatientsJob
+from streams.patients.settings import PatientsSettings
 
 
-def worker(settings: WorkerSettings) -> Worker:
+def worker(settings: PatientsSettings) -> Worker:
     """Return the stage, ready to run."""
-    return create(PatientsJob(settings.topic_prefix), engine_settings("patients", SOURCES, settings))
+    engine = engine_settings("patients", SOURCES, settings, batch_records_max=settings.batch_records_max)
+    return create(PatientsJob(settings.topic_prefix), engine)

@@ -18,7 +18,7 @@ from cli.broker.properties import properties
 from cli.main import main
 from ingress import connection
 from ingress.producer import Producer
-from models.settings import IngressSettings
+from ingress.settings import IngressSettings
 from models.topics import catalogue
 from streams.engine.log.producer import Producer as StageProducer
 from streams.engine.log.reader import KafkaLogs

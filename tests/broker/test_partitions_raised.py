@@ -12,7 +12,7 @@ from aiokafka.partitioner import murmur2
 from ingress import connection
 from ingress.producer import Producer
 from ingress.records import Record
-from models.settings import IngressSettings
+from ingress.settings import IngressSettings
 from tests.broker.small_stage import CHANGELOG
 
 PARTITIONS = 2

@@ -27,6 +27,7 @@ from cli import broker, linkserver, processes, sampling
 from cli.broker import ports
 from cli.demo import script
 from models import headers, samples, topics
+from models.stages import STAGES
 from tests.faults import process_memory
 from tests.faults.posts import Post
 from tests.faults.process_memory import MB
@@ -38,7 +39,7 @@ AGAIN_SHARE = 0.05
 SETTLE_TIMEOUT_S = 900
 SAMPLES = tuple(name for name in samples.names() if samples.load(name)["meta"]["type"] in topics.DELIVERY_TYPES)
 ONCE = (*topics.DELIVERY_TYPES, topics.DOCUMENTS, topics.BUNDLES, topics.BULK_PATIENTS, topics.FHIR_SNAPSHOTS)
-EMPTY = tuple(topics.quarantine(stage) for stage in topics.STAGES)
+EMPTY = tuple(topics.quarantine(stage) for stage in STAGES)
 
 
 class Deliveries:

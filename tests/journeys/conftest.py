@@ -15,8 +15,9 @@ from aiokafka import AIOKafkaConsumer
 
 from cli import linkserver, processes, sampling
 from cli.broker import ports
-from models import samples, signature, topics
+from models import samples, signature
 from models.headers import timestamp
+from models.stages import STAGES
 
 KEYS = ("the-key-in-use-today", "the-key-before-that")
 ROUTE = "/webhooks/metriport"
@@ -29,7 +30,7 @@ class Service:
     def __init__(self, kafka, folder, prefix, links):
         self.kafka, self.folder, self.prefix, self.links = kafka, folder, prefix, links
         self.port = ports.free(1)[0]
-        self.worker_port = _ports_in_a_row(len(topics.STAGES))
+        self.worker_port = _ports_in_a_row(len(STAGES))
         self.log = folder / "service.log"
         self.environment = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka,
@@ -75,7 +76,7 @@ class Service:
 
     async def metric(self, stage, name):
         """Return the sum of a stage's samples called `name`, 0 while the stage is not there."""
-        url = f"http://127.0.0.1:{self.worker_port + topics.STAGES.index(stage)}/metrics"
+        url = f"http://127.0.0.1:{STAGES[stage].port(self.worker_port)}/metrics"
         with contextlib.suppress(aiohttp.ClientError):
             async with aiohttp.ClientSession() as session, session.get(url) as response:
                 lines = (await response.text()).splitlines()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models import topics
+from models.stages import STAGES
 from tests.journeys.conftest import command
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -45,7 +45,7 @@ async def _start(service, tmp_path):
 
     async def both():
         found = await _children(process.pid)
-        return found if len(found) == len(topics.STAGES) else None
+        return found if len(found) == len(STAGES) else None
 
     return process, await _until(both)
 
@@ -67,7 +67,7 @@ async def test_a_stage_that_dies_is_started_again(service, tmp_path):
 
     async def back():
         found = await _children(process.pid)
-        return len(found) == len(topics.STAGES) and victim not in found
+        return len(found) == len(STAGES) and victim not in found
 
     await _until(back)
     process.terminate()
@@ -117,7 +117,7 @@ async def test_missing_settings_are_named(service):
     assert "KAFKA_BOOTSTRAP_SERVERS" in output + problems
 
 
-@pytest.mark.parametrize("stage", topics.STAGES)
+@pytest.mark.parametrize("stage", STAGES)
 async def test_fausts_own_command_runs_a_stage(service, tmp_path, stage):
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("faust")),

@@ -7,7 +7,9 @@ from typer.main import get_command
 
 from cli.broker import properties
 from cli.main import app
-from models.settings import IngressSettings, KafkaSettings, WorkerSettings
+from ingress.settings import IngressSettings
+from models.settings import CatalogueSettings
+from streams.settings import StageSettings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -37,7 +39,9 @@ def test_a_service_writes_to_its_one_volume_only(name):
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_service_is_given_nothing_but_settings_there_are(name):
-    known = {field.upper() for kind in (KafkaSettings, IngressSettings, WorkerSettings) for field in kind.model_fields}
+    known = {
+        field.upper() for kind in (CatalogueSettings, IngressSettings, StageSettings) for field in kind.model_fields
+    }
 
     assert set(SERVICES[name]["environment"]) <= known
 

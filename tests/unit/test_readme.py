@@ -7,8 +7,8 @@ import pytest
 import typer
 
 from cli.main import app
+from ingress.settings import IngressSettings
 from models import errors, topics
-from models.settings import IngressSettings
 from streams.bundles.settings import BundlesSettings
 
 ROOT = Path(__file__).parents[2]

@@ -15,11 +15,11 @@ from zlib import crc32
 import msgspec
 from orjson import OPT_SORT_KEYS, dumps
 
+from models.fhir_types import R4_TYPES
 from streams.bundles.resource import facets
 from streams.bundles.resource.facets import BY_PART, NONE, SAID, WHOLE, place
 from streams.bundles.resource.keys import TYPES
 from streams.bundles.resource.order import ORDERED, ORDERED_IN
-from streams.bundles.resource.types import R4_TYPES
 
 DIGEST_BYTES = 16
 VERSION = "2"  # part of the validator's id: a change has everything looked at again once

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import orjson
 
+from models.fhir_types import R4_TYPES
 from streams.bundles.resource.content_hash import DERIVED_FROM, DERIVED_FROM_URL
-from streams.bundles.resource.types import R4_TYPES
 
 UNKNOWN_TYPE = "Unknown"
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}\Z")

@@ -8,7 +8,7 @@ import importlib.metadata
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, get_args, get_origin
 
-from streams.bundles.resource.types import R4_ONLY_TYPES, R4_TYPES
+from models.fhir_types import R4_ONLY_TYPES, R4_TYPES
 
 FHIR_VERSION = "4.0.1"
 ID_CHARS_MAX = 64

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 from pydantic_core import core_schema as cs
 
-from streams.bundles.resource.types import R4_TYPES
+from models.fhir_types import R4_TYPES
 from streams.bundles.validation.schema import Checks, Element, Schema, assemble
 
 VERSION = "2"

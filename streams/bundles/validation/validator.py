@@ -10,8 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
+from models.fhir_types import R4_ONLY_TYPES
 from streams.bundles.resource.malformed import DUPLICATE_MEMBER, SENTENCES, has_duplicate_member, why_not_json
-from streams.bundles.resource.types import R4_ONLY_TYPES
 from streams.bundles.validation import issues as wrong
 from streams.bundles.validation.fast_dict import FastCheck
 from streams.bundles.validation.fhir_resources import Library

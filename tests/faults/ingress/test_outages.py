@@ -80,7 +80,7 @@ async def test_a_missing_topic_is_not_created_and_the_deliveries_wait_for_it(kaf
 
 
 async def test_a_full_spool_refuses_at_once_and_takes_up_again_without_a_restart(kafka, start, published):
-    ingress = await start(kafka.bootstrap_servers, SPOOL_BYTES_MAX=2**20)
+    ingress = await start(kafka.bootstrap_servers, SPOOL_BYTES_MAX=2**20, BODY_BYTES_MAX=2**18)
     await ingress.until(path="kafka")
     os.kill(kafka.pid, signal.SIGSTOP)
     await ingress.post(0)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from streams.bundles.resource.types import R4_TYPES
+from models.fhir_types import R4_TYPES
 from streams.bundles.snapshot import subjects
 from tests.unit.bundles.stage import PATIENT, observation, patient
 

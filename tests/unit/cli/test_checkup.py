@@ -7,7 +7,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from cli import checkup
 from cli.checkup import Finding
 from cli.main import main
-from models.settings import IngressSettings
+from ingress.settings import IngressSettings
 
 WELL = Finding(what="x", well=True, says="")
 WRONG = Finding(what="x", well=False, says="")

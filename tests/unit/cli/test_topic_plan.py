@@ -1,7 +1,7 @@
 import pytest
 
 from cli.topics import advice, plan
-from models.settings import KafkaSettings
+from models.settings import CatalogueSettings
 
 SETTINGS = {"kafka_bootstrap_servers": "kafka:9092", "topic_partitions": 2, "topic_prefix": "m."}
 
@@ -11,7 +11,7 @@ def wanted():
     """Return the plan of an installation, with any setting changed."""
 
     def build(**changes):
-        return plan.wanted(KafkaSettings(_env_file=None, **(SETTINGS | changes)))
+        return plan.wanted(CatalogueSettings(_env_file=None, **(SETTINGS | changes)))
 
     return build
 

@@ -1,9 +1,9 @@
 """Topics with which the worker must not start."""
 
 from cli.topics import check, plan
-from models.settings import KafkaSettings
+from models.settings import CatalogueSettings
 
-SETTINGS = KafkaSettings(kafka_bootstrap_servers="none:1", topic_partitions=4, topic_replication=1)
+SETTINGS = CatalogueSettings(kafka_bootstrap_servers="none:1", topic_partitions=4, topic_replication=1)
 WANTED = plan.wanted(SETTINGS)
 FOUND = {topic.name: plan.Found(partitions=4, replication=1, config={}) for topic in WANTED}
 

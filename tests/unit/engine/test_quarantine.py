@@ -3,6 +3,7 @@
 import pytest
 
 from models import topics
+from models.stages import STAGES
 from streams.engine.log import quarantine
 from streams.engine.log.record_size import output_bytes
 from streams.engine.log.source_header import Numbering, header
@@ -80,6 +81,6 @@ def test_a_quarantine_topic_takes_a_record_of_its_source_and_what_is_said_about_
         for topic in topics.catalogue(("Patient",))
     }
 
-    quarantines = {topics.quarantine(stage) for stage in topics.STAGES}
+    quarantines = {topics.quarantine(stage) for stage in STAGES}
     assert {name for name, bytes_max in most.items() if bytes_max == MOST + ROOM} == quarantines
     assert {bytes_max for name, bytes_max in most.items() if name not in quarantines} == {MOST}

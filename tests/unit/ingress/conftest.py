@@ -20,9 +20,9 @@ from ingress.body import Inflight
 from ingress.health import Health
 from ingress.keeping import Keeper
 from ingress.records import Delivery, Record
+from ingress.settings import IngressSettings
 from ingress.webhook import Webhook
 from models import signature, telemetry
-from models.settings import IngressSettings
 
 KEYS = (b"wh-key_0123456789abc", b"the-next-key")
 BODY_BYTES_MAX = 200_000

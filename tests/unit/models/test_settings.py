@@ -2,8 +2,12 @@
 
 import pytest
 
+from ingress.settings import IngressSettings
 from models.errors import Misconfigured
-from models.settings import IngressSettings, KafkaSettings, WorkerSettings, load
+from models.settings import CatalogueSettings, KafkaSettings, load, renamed
+from streams.bundles.settings import BundlesSettings
+from streams.links.settings import LinksSettings
+from streams.settings import StageSettings
 
 OLD, NEW = "wh-key_old_0123456789", "wh-key_new_0123456789"
 
@@ -89,7 +93,7 @@ def test_keys_are_not_shown_when_settings_are_printed(monkeypatch):
 def test_the_worker_needs_no_webhook_key(monkeypatch):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "a:9092, b:9092")
 
-    assert load(WorkerSettings).kafka_bootstrap_servers == "a:9092,b:9092"
+    assert load(LinksSettings).kafka_bootstrap_servers == "a:9092,b:9092"
 
 
 def test_the_defaults_are_the_promised_ones(monkeypatch):
@@ -99,7 +103,7 @@ def test_the_defaults_are_the_promised_ones(monkeypatch):
     settings = load(IngressSettings)
 
     assert settings.topic_prefix == "metriport."
-    assert (settings.topic_partitions, settings.topic_replication) == (12, 3)
+    assert (settings.topic_partitions, load(CatalogueSettings).topic_replication) == (12, 3)
     assert (settings.ingress_host, settings.ingress_port) == ("0.0.0.0", 8080)
     assert str(settings.spool_dir) == "var/spool"
     assert settings.body_bytes_max == 33554432
@@ -124,15 +128,15 @@ def test_an_origin_that_is_none_is_refused_at_start(monkeypatch, origin):
     monkeypatch.setenv("FETCH_TRUSTED_ORIGINS", f"http://127.0.0.1:9000,{origin}")
 
     with pytest.raises(Misconfigured, match="FETCH_TRUSTED_ORIGINS"):
-        load(WorkerSettings)
+        load(LinksSettings)
 
 
 def test_links_go_to_the_port_of_https_unless_an_operator_says_otherwise(monkeypatch):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
-    assert load(WorkerSettings).fetch_allowed_ports == (443,)
+    assert load(LinksSettings).fetch_allowed_ports == (443,)
 
     monkeypatch.setenv("FETCH_ALLOWED_PORTS", "443, 8443")
-    assert load(WorkerSettings).fetch_allowed_ports == (443, 8443)
+    assert load(LinksSettings).fetch_allowed_ports == (443, 8443)
 
 
 @pytest.mark.parametrize(
@@ -149,11 +153,56 @@ def test_addresses_of_brokers_are_taken(servers):
     assert load(KafkaSettings, kafka_bootstrap_servers=servers).kafka_bootstrap_servers == servers.replace(" ", "")
 
 
-@pytest.mark.parametrize(("name", "kind"), [("SPOOL_DIR", IngressSettings), ("STATE_DIR", WorkerSettings)])
+@pytest.mark.parametrize(("name", "kind"), [("SPOOL_DIR", IngressSettings), ("STATE_DIR", StageSettings)])
 def test_an_empty_folder_is_not_the_one_that_the_process_stands_in(monkeypatch, name, kind):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
     monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", NEW)
     monkeypatch.setenv(name, "")
 
     with pytest.raises(Misconfigured, match=f"{name}: is empty; name a folder"):
+        load(kind)
+
+
+def test_a_setting_that_has_another_name_now_works_by_the_old_one_and_is_told(monkeypatch):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    assert (load(StageSettings).kafka_fetch_bytes_max, renamed()) == (4 * 2**20, [])
+
+    monkeypatch.setenv("FETCH_BYTES_MAX", "100000")
+
+    assert load(StageSettings).kafka_fetch_bytes_max == 100_000
+    assert renamed() == ["FETCH_BYTES_MAX is KAFKA_FETCH_BYTES_MAX now. The old name works in this release only."]
+
+
+def test_an_old_name_in_a_file_is_told_too(tmp_path):
+    (tmp_path / ".env").write_text("FETCH_BYTES_MAX=100000\n")
+
+    assert renamed() != []
+
+
+def test_the_new_name_counts_where_both_are_set(monkeypatch):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    monkeypatch.setenv("FETCH_BYTES_MAX", "100000")
+    monkeypatch.setenv("KAFKA_FETCH_BYTES_MAX", "200000")
+
+    assert load(StageSettings).kafka_fetch_bytes_max == 200_000
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind", "said"),
+    [
+        ("SPOOL_BYTES_MAX", "1", IngressSettings, "SPOOL_BYTES_MAX must be 0, for no spool, or have room"),
+        ("RECORD_BYTES_MAX", "1000000000", KafkaSettings, "RECORD_BYTES_MAX: .* less than or equal to 100663296"),
+        ("KAFKA_SSL_KEYFILE", "key.pem", KafkaSettings, "KAFKA_SSL_KEYFILE is of no use without KAFKA_SSL_CERTFILE"),
+        ("FHIR_STATE_TYPES", "Patient,Pacient", CatalogueSettings, "FHIR R4 has no resource type 'Pacient'"),
+        ("FHIR_LEVEL_BY_TYPE", '{"Pacient": "off"}', BundlesSettings, "FHIR R4 has no resource type 'Pacient'"),
+        ("BLOB_STORE_URL", "var/blobs", LinksSettings, "BLOB_STORE_URL: must begin with file://"),
+        ("BLOB_STORE_URL", "file://var/blobs", LinksSettings, "BLOB_STORE_URL: must be an absolute path"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_a_sentence(monkeypatch, name, value, kind, said):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", NEW)
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(Misconfigured, match=said):
         load(kind)

@@ -8,10 +8,10 @@ import sys
 BUILD = """
 import sys
 from pathlib import Path
-from models.settings import WorkerSettings
+from streams.deliveries.settings import DeliveriesSettings
 from streams.stage import build
 
-settings = WorkerSettings(kafka_bootstrap_servers="nowhere:1", state_dir=Path(sys.argv[1]))
+settings = DeliveriesSettings(kafka_bootstrap_servers="nowhere:1", state_dir=Path(sys.argv[1]))
 print(type(build("deliveries", settings).app.loop).__module__)
 """
 
