@@ -14,7 +14,7 @@ HAS_INSTALLER := test -x $(BIN)/uv -o -x $(BIN)/pip
 # An environment that happens to be active is none of our business.
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
 
-.PHONY: help env demo run test lint types imports format bench clean
+.PHONY: help env demo run test lint types imports format schemas bench clean
 
 help: ## show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ imports: env ## data flows one way, imports the other
 format: env ## put the code in shape
 	@$(BIN)/ruff check --fix-only -q .
 	@$(BIN)/ruff format .
+
+schemas: env ## write the published schemas anew, from the models
+	@$(BIN)/python -m models.schemas
 
 bench: env ## speed, as ratios to simpler programs on this machine
 	@$(BIN)/python -m bench

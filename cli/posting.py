@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import aiohttp
 
 from cli.broker.errors import Unreachable
-from models import signature
+from models import headers, signature
 
 ROUTE = "/webhooks/metriport"
 TIMEOUT_S = 5.0  # Metriport's own
@@ -76,9 +76,9 @@ async def post_all(
 
 async def post(session: aiohttp.ClientSession, url: str, body: bytes, *, key: bytes) -> tuple[int, bytes]:
     """Post one signed body; return status and answer. Raise `Unreachable` if nobody answers in HTTP."""
-    headers = {"content-type": "application/json", signature.HEADER: signature.sign(body, key=key)}
+    sent = {headers.CONTENT_TYPE: "application/json", signature.HEADER: signature.sign(body, key=key)}
     try:
-        async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+        async with session.post(url, data=body, headers=sent, allow_redirects=False) as response:
             return response.status, await response.read()
     except TimeoutError:
         raise Unreachable(f"No answer from {url} within {TIMEOUT_S:g} s.") from None

@@ -97,7 +97,7 @@ async def decide(settings: KafkaSettings, action: Action, chosen: Sequence[Waiti
     async with _producer(settings) as producer:
         told = json.dumps(_told(action, chosen, decisions, decided_at)).encode()
         await producer.send_and_wait(
-            settings.topic_prefix + topics.AUDIT, told, headers=[("content-type", headers.JSON)]
+            settings.topic_prefix + topics.AUDIT, told, headers=[(headers.CONTENT_TYPE, headers.JSON)]
         )
         for one, decision in zip(chosen, decisions, strict=True):
             about = headers.cloud_event(

@@ -1,20 +1,32 @@
-"""Record headers: CloudEvents 1.0 in binary mode, and where a record came from.
+"""Record headers: every name there is, what it says, its form, and which topics carry it. CloudEvents in binary mode.
 
-`ce_id` is derived from the input alone, so a record written twice says so itself.
+`TABLE` is closed: no header is named anywhere else, a record written with another one fails a test, and AsyncAPI is
+generated from it. https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
+
+`ce_id` depends on the input alone, so two copies of one record have the same id.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 Header = tuple[str, bytes]
 Headers = list[Header]
 
+CE_SPECVERSION = "ce_specversion"
+CE_ID = "ce_id"
+CE_SOURCE = "ce_source"
+CE_TYPE = "ce_type"
+CE_TIME = "ce_time"
+CE_SUBJECT = "ce_subject"
+CONTENT_TYPE = "content-type"
 MESSAGE_ID = "x-message-id"
 RECEIVED_AT = "x-received-at"
 PATIENT_INDEX = "x-patient-index"
 SOURCE = "x-source"
-CE_ID = "ce_id"
-CE_SUBJECT = "ce_subject"
+SETTLED = "x-settled"
+GENERATION = "x-generation"
 CHANGE = "x-change"
 SEQUENCE = "x-sequence"
 RESOURCE_TYPE = "x-resource-type"
@@ -34,32 +46,253 @@ FHIR_VERSION = "x-fhir-version"
 VALIDATION = "x-validation"
 BLOB = "x-blob"
 RANGE = "x-range"
+QUARANTINE_REASON = "x-quarantine-reason"
+QUARANTINE_TOPIC = "x-quarantine-topic"
+QUARANTINE_PARTITION = "x-quarantine-partition"
+QUARANTINE_OFFSET = "x-quarantine-offset"
+QUARANTINE_TIMESTAMP = "x-quarantine-timestamp"
+QUARANTINE_ATTEMPT = "x-quarantine-attempt"
+QUARANTINE_LEFT_OUT = "x-quarantine-left-out"
 
-# What records of FHIR resources say beside the common headers.
-FHIR: dict[str, str] = {
-    CE_SUBJECT: "Type/identity of the resource.",
-    CHANGE: "created, updated, removed, superseded; snapshot.started, removal.held, snapshot.completed: marks.",
-    SEQUENCE: "Number of the change, from 1 for each patient; the same on the state record. Marks have none.",
-    RESOURCE_TYPE: "FHIR's resourceType.",
-    IDENTITY: "The name that stays while Metriport's ids change.",
-    RESOURCE_ID: "The id that the resource has at Metriport now.",
-    VERSION: "Grows by one with each content that is published under this identity.",
-    PREVIOUS_VERSION: "The version that was in the state before.",
-    CONTENT_HASH: "Hash of what the resource says, without the times and places of its conversion.",
-    PREVIOUS_CONTENT_HASH: "That hash of what was in the state before.",
-    SUPERSEDED_BY: "The identity that a superseded one was folded into.",
-    SOURCE_DOCUMENT: "Metriport's ids of the documents that the resource is from, with commas between.",
-    SNAPSHOT_ID: "The message whose bundle it was, or the decision.",
-    KIND: "consolidated, encounter, notification; decision.",
-    COMPLETE: "true if the bundle holds all there is of its kind, else false.",
-    EXTERNAL_ID: "The customer's own patient id.",
-    FHIR_VERSION: "4.0.1.",
-    VALIDATION: "Level and verdict.",
-    BLOB: "Where the received bytes are, relative to BLOB_STORE_URL; of a removed resource, its last ones.",
-    RANGE: "Position of its first byte in the blob, and of the one behind its last.",
+# Topics whose records carry the same headers:
+# `received` webhooks · `delivered` a topic per message type, unrecognised · `fetched` documents, bundles, bulk-patients
+# `changed` fhir.changes · `state` fhir.state.* · `rejected` fhir.rejected · `snapshot` fhir.snapshots, .aliases, .held
+# `folded` patients, requests, bulk-jobs · `quarantined` quarantine.* · `decided` release.* · `audited` audit
+# `table` a stage's changelog: no headers
+Family = Literal[
+    "received",
+    "delivered",
+    "fetched",
+    "changed",
+    "state",
+    "rejected",
+    "snapshot",
+    "folded",
+    "quarantined",
+    "decided",
+    "audited",
+    "table",
+]
+
+_DERIVED: tuple[Family, ...] = ("delivered", "fetched", "changed", "state", "rejected", "snapshot", "folded")
+_RESOURCES: tuple[Family, ...] = ("state", "rejected")
+_OF_BUNDLES: tuple[Family, ...] = ("changed", "state", "rejected")
+
+TEXT = ""
+NUMBER = r"(0|[1-9][0-9]*)"
+TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z"
+POSITION = r".+/[0-9]+/[0-9]+/[0-9]+"
+HASH = r"[0-9a-f]+"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """One header: what it says, and where it is.
+
+    `form`: a regular expression that the whole value, as UTF-8, matches; any text if empty.
+    `always`, `sometimes`: the families of topics whose records have it, all of them or some.
+    `personal`: names a patient or what belongs to one, so it is shown to nobody who may not see patients' data.
+
+    A record of a quarantine topic keeps, beside those named here, the headers it came with, whatever they are.
+    """
+
+    says: str
+    form: str = TEXT
+    always: tuple[Family, ...] = ()
+    sometimes: tuple[Family, ...] = ()
+    personal: bool = False
+
+
+TABLE: Mapping[str, Declared] = {
+    CE_SPECVERSION: Declared(
+        says="CloudEvents version.",
+        form=r"1\.0",
+        always=("received", *_DERIVED),
+        sometimes=("quarantined", "decided"),
+    ),
+    CE_ID: Declared(
+        says="Derived from the input alone: the same record written twice has the same id.",
+        form=".+",
+        always=("received", *_DERIVED),
+        sometimes=("quarantined", "decided"),
+        personal=True,
+    ),
+    CE_SOURCE: Declared(
+        says="The part of the service that wrote the record.",
+        form="metriport-streams/[a-z]+",
+        always=("received", *_DERIVED),
+        sometimes=("quarantined", "decided"),
+    ),
+    CE_TYPE: Declared(
+        says="Metriport's message type, or what the record is.",
+        form=".+",
+        always=("received", *_DERIVED),
+        sometimes=("quarantined", "decided"),
+    ),
+    CE_TIME: Declared(
+        says="When it happened, as Metriport told.",
+        form=".+",
+        always=("received", *_DERIVED),
+        sometimes=("quarantined", "decided"),
+    ),
+    CE_SUBJECT: Declared(
+        says="Type/identity of the resource.",
+        form="[A-Za-z]+/.+",
+        always=_RESOURCES,
+        sometimes=("changed",),
+        personal=True,
+    ),
+    CONTENT_TYPE: Declared(
+        says="Of the value.",
+        form=r"[a-z]+/[a-z.+-]+",
+        always=("received", *_DERIVED, "decided", "audited"),
+        sometimes=("quarantined",),
+    ),
+    MESSAGE_ID: Declared(
+        says="Metriport's message id.",
+        form=".+",
+        always=("delivered", "fetched", *_OF_BUNDLES, "snapshot"),
+        sometimes=("received", "quarantined"),
+        personal=True,
+    ),
+    RECEIVED_AT: Declared(
+        says="When the ingress received the delivery.",
+        form=TIME,
+        always=("received",),
+        sometimes=("delivered", "fetched", *_OF_BUNDLES, "snapshot", "quarantined"),
+    ),
+    PATIENT_INDEX: Declared(
+        says="Which entry of the body's `patients` the record is for, from 0; missing if it is for all of them.",
+        form=NUMBER,
+        sometimes=("received", "quarantined"),
+    ),
+    SOURCE: Declared(
+        says="topic/partition/offset/index of the input record.",
+        form=POSITION,
+        always=_DERIVED,
+        sometimes=("quarantined",),
+    ),
+    SETTLED: Declared(
+        says="Written when it was finished, not in the order of its source: it does not say how far that was read.",
+        form="1",
+        always=("fetched",),
+        sometimes=("quarantined",),
+    ),
+    GENERATION: Declared(
+        says="Which generation of derived topics it was written for, if not for the first one.",
+        form=".+",
+        sometimes=(*_DERIVED, "quarantined"),
+    ),
+    CHANGE: Declared(
+        says="What became of the resource; snapshot.started, removal.held, snapshot.completed are marks, about none.",
+        form=r"created|updated|removed|superseded|rejected|crashed|snapshot\.started|removal\.held|snapshot\.completed",
+        always=_OF_BUNDLES,
+    ),
+    SEQUENCE: Declared(
+        says="Number of the change, from 1 for each patient; the same on the state record. Marks have none.",
+        form="[1-9][0-9]*",
+        always=("state",),
+        sometimes=("changed",),
+    ),
+    RESOURCE_TYPE: Declared(says="FHIR's resourceType.", form="[A-Za-z]+", always=_RESOURCES, sometimes=("changed",)),
+    IDENTITY: Declared(
+        says="The name that stays while Metriport's ids change.",
+        form=".+",
+        always=_RESOURCES,
+        sometimes=("changed",),
+        personal=True,
+    ),
+    RESOURCE_ID: Declared(
+        says="The id that the resource has at Metriport now.",
+        always=_RESOURCES,
+        sometimes=("changed",),
+        personal=True,
+    ),
+    VERSION: Declared(
+        says="Grows by one with each content that is published under this identity.",
+        form=NUMBER,
+        always=_RESOURCES,
+        sometimes=("changed",),
+    ),
+    PREVIOUS_VERSION: Declared(
+        says="The version that was in the state before.", form=NUMBER, sometimes=("changed", "state")
+    ),
+    CONTENT_HASH: Declared(
+        says="Hash of what the resource says, without the times and places of its conversion.",
+        form=HASH,
+        sometimes=("changed", "state"),
+        personal=True,
+    ),
+    PREVIOUS_CONTENT_HASH: Declared(
+        says="That hash of what was in the state before.",
+        form=HASH,
+        sometimes=("changed", "state"),
+        personal=True,
+    ),
+    SUPERSEDED_BY: Declared(
+        says="The identity that a superseded one was folded into.",
+        form=".+",
+        sometimes=("changed", "state"),
+        personal=True,
+    ),
+    SOURCE_DOCUMENT: Declared(
+        says="Metriport's ids of the documents that the resource is from, with commas between.",
+        form=".+",
+        sometimes=("changed", "state"),
+        personal=True,
+    ),
+    SNAPSHOT_ID: Declared(
+        says="The message whose bundle it was, or the decision.", form=".+", always=_OF_BUNDLES, personal=True
+    ),
+    KIND: Declared(says="Of the snapshot.", form="consolidated|encounter|notification|decision", always=_OF_BUNDLES),
+    COMPLETE: Declared(
+        says="true if the bundle holds all there is of its kind, else false.", form="true|false", always=_OF_BUNDLES
+    ),
+    EXTERNAL_ID: Declared(says="The customer's own patient id.", form=".+", sometimes=_OF_BUNDLES, personal=True),
+    FHIR_VERSION: Declared(says="Of the resource.", form=r"4\.0\.1", always=_OF_BUNDLES),
+    VALIDATION: Declared(
+        says="Level and verdict.",
+        form="(off|structure|lint) (accepted|flagged|rejected|unchecked|crashed)|subject other_patient",
+        always=("rejected",),
+        sometimes=("changed", "state"),
+    ),
+    BLOB: Declared(
+        says="Where the received bytes are, relative to BLOB_STORE_URL; of a removed resource, its last ones.",
+        form=".+",
+        always=("rejected",),
+        sometimes=("changed", "state", "quarantined"),
+        personal=True,
+    ),
+    RANGE: Declared(
+        says="Position of its first byte in the blob, and of the one behind its last.",
+        form="[0-9]+-[0-9]+",
+        always=("rejected",),
+        sometimes=("changed", "state"),
+    ),
+    QUARANTINE_REASON: Declared(says="Why the record is here.", form="[a-z_]+", always=("quarantined",)),
+    QUARANTINE_TOPIC: Declared(says="Where the record stood.", form=".+", sometimes=("quarantined",)),
+    QUARANTINE_PARTITION: Declared(says="Where in that topic.", form=NUMBER, sometimes=("quarantined",)),
+    QUARANTINE_OFFSET: Declared(says="Where in that partition.", form=NUMBER, sometimes=("quarantined",)),
+    QUARANTINE_TIMESTAMP: Declared(
+        says="Kafka's of the record, in milliseconds since 1970.", form="-?[0-9]+", sometimes=("quarantined",)
+    ),
+    QUARANTINE_ATTEMPT: Declared(
+        says="How often the record was tried, 1 the first time.", form="[1-9][0-9]*", sometimes=("quarantined",)
+    ),
+    QUARANTINE_LEFT_OUT: Declared(
+        says="What did not fit, as the source still has it: each as name=bytes.",
+        form="[a-z]+=[0-9]+( [a-z]+=[0-9]+)*",
+        sometimes=("quarantined",),
+    ),
 }
+
 JSON = b"application/json"
-_SPEC_VERSION = ("ce_specversion", b"1.0")
+_SPEC_VERSION = (CE_SPECVERSION, b"1.0")
+
+
+def of(family: Family) -> dict[str, Declared]:
+    """Return the headers that records of these topics may have, by name."""
+    return {name: found for name, found in TABLE.items() if family in found.always or family in found.sometimes}
 
 
 def cloud_event(*, ce_id: str, source: str, kind: str, time: str, content_type: bytes = JSON) -> Headers:
@@ -76,16 +309,24 @@ def about(*, source: str, kind: str, time: str, content_type: bytes = JSON) -> H
     """Return the other CloudEvents headers, which records of one origin share."""
     return [
         _SPEC_VERSION,
-        ("ce_source", source.encode()),
-        ("ce_type", kind.encode()),
-        ("ce_time", time.encode()),
-        ("content-type", content_type),
+        (CE_SOURCE, source.encode()),
+        (CE_TYPE, kind.encode()),
+        (CE_TIME, time.encode()),
+        (CONTENT_TYPE, content_type),
     ]
 
 
-def value(headers: Sequence[tuple[str, bytes | None]], name: str) -> str | None:
-    """Return the last header called `name` as text, or None; Kafka lets a header have no value."""
-    raw = next((raw for key, raw in reversed(headers) if key == name), None)
+def get(headers: Sequence[tuple[str, bytes | None]], name: str) -> bytes | None:
+    """Return the last header called `name`; Kafka lets a header have no value, and a name stand more than once."""
+    for key, value in reversed(headers):
+        if key == name:
+            return value
+    return None
+
+
+def text(headers: Sequence[tuple[str, bytes | None]], name: str) -> str | None:
+    """Return the last header called `name` as text, whatever its bytes are."""
+    raw = get(headers, name)
     return None if raw is None else raw.decode("utf-8", "replace")
 
 

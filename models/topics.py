@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from models import messages
+from models.headers import Family
 from models.stages import STAGES
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -75,6 +76,7 @@ class Topic:
     name: str
     key: str
     value: str
+    family: Family  # of those whose records carry the same headers
     retention_ms: int = FOR_EVER
     compacted: bool = False
     internal: bool = False
@@ -143,40 +145,59 @@ def _topics(fhir_state_types: tuple[str, ...]) -> Iterator[Topic]:
         WEBHOOKS,
         "patient id, else bulk request id, user id, message id",
         "the request body, byte for byte; one record per patient",
+        "received",
     )
     for kind in messages.TYPES.values():
         key = "patient id" if kind.scope == "patient" else "request id"
-        yield Topic(kind.name, key, kind.says, kind.retention_days * DAY_MS)
-    yield Topic(UNRECOGNISED, "as in webhooks", "the body as received, of a type without a model", 30 * DAY_MS)
-    yield Topic(DOCUMENTS, "patient id", "one document, fetched, or why not")
-    yield Topic(BUNDLES, "patient id", "one FHIR bundle, fetched, or why not")
-    yield Topic(BULK_PATIENTS, "request id", "one row of a bulk create's result")
-    yield Topic(FHIR_CHANGES, "patient id", "one resource created, updated, removed or superseded", 90 * DAY_MS)
+        yield Topic(kind.name, key, kind.says, "delivered", kind.retention_days * DAY_MS)
+    yield Topic(
+        UNRECOGNISED, "as in webhooks", "the body as received, of a type without a model", "delivered", 30 * DAY_MS
+    )
+    yield Topic(DOCUMENTS, "patient id", "one document, fetched, or why not", "fetched")
+    yield Topic(BUNDLES, "patient id", "one FHIR bundle, fetched, or why not", "fetched")
+    yield Topic(BULK_PATIENTS, "request id", "one row of a bulk create's result", "fetched")
+    yield Topic(
+        FHIR_CHANGES, "patient id", "one resource created, updated, removed or superseded", "changed", 90 * DAY_MS
+    )
     for name in (*sorted(fhir_state_types), "other"):
         yield Topic(
-            f"fhir.state.{name}", "patient/Type/identity", "the newest accepted resource, its own bytes", compacted=True
+            f"fhir.state.{name}",
+            "patient/Type/identity",
+            "the newest accepted resource, its own bytes",
+            "state",
+            compacted=True,
         )
-    yield Topic(FHIR_SNAPSHOTS, "patient id", "counts and source of one processed bundle")
-    yield Topic(FHIR_REJECTED, "patient id", "an OperationOutcome and where the bytes are", 90 * DAY_MS)
+    yield Topic(FHIR_SNAPSHOTS, "patient id", "counts and source of one processed bundle", "snapshot")
+    yield Topic(FHIR_REJECTED, "patient id", "an OperationOutcome and where the bytes are", "rejected", 90 * DAY_MS)
     yield Topic(
         FHIR_ALIASES,
         "patient/Type/id",
         "the identity of what was seen under another id, or under a name it lost",
+        "snapshot",
         compacted=True,
     )
-    yield Topic(FHIR_HELD, "patient id", "what is missing, and whose removal waits for a person", compacted=True)
-    yield Topic(PATIENTS, "patient id", "the patient's state", compacted=True)
     yield Topic(
-        REQUESTS, "patient id/request id", "what was asked of Metriport, and what has come of it", compacted=True
+        FHIR_HELD, "patient id", "what is missing, and whose removal waits for a person", "snapshot", compacted=True
     )
-    yield Topic(BULK_JOBS, "request id", "the bulk job's state", compacted=True)
-    yield Topic(AUDIT, "none", "what an operator did: when, who, with which command, what it said")
+    yield Topic(PATIENTS, "patient id", "the patient's state", "folded", compacted=True)
+    yield Topic(
+        REQUESTS,
+        "patient id/request id",
+        "what was asked of Metriport, and what has come of it",
+        "folded",
+        compacted=True,
+    )
+    yield Topic(BULK_JOBS, "request id", "the bulk job's state", "folded", compacted=True)
+    yield Topic(AUDIT, "none", "what an operator did: when, who, with which command, what it said", "audited")
     for stage in STAGES:
-        yield Topic(release(stage), "patient id or none", "what an operator decided for the stage", internal=True)
+        yield Topic(
+            release(stage), "patient id or none", "what an operator decided for the stage", "decided", internal=True
+        )
         yield Topic(
             quarantine(stage),
             "as in the source",
             "the record's original bytes; reason and position in headers",
+            "quarantined",
             room_bytes=QUARANTINE_ROOM_BYTES,
         )
-        yield Topic(changelog(stage), "internal", "the stage's table", compacted=True, internal=True)
+        yield Topic(changelog(stage), "internal", "the stage's table", "table", compacted=True, internal=True)

@@ -14,35 +14,10 @@ from aiokafka.structs import ConsumerRecord
 from cli import output
 from cli.output import Json
 from cli.records import records
+from models import headers
 from models.settings import CatalogueSettings, load
 from models.topics import catalogue
 
-# What a record is, where it came from and when. All others name patients, or what belongs to one.
-SHOWN_HEADERS = frozenset(
-    (
-        "ce_specversion",
-        "ce_source",
-        "ce_type",
-        "ce_time",
-        "content-type",
-        "x-received-at",
-        "x-patient-index",
-        "x-source",
-        "x-quarantine-reason",
-        "x-quarantine-topic",
-        "x-quarantine-partition",
-        "x-quarantine-offset",
-        "x-quarantine-timestamp",
-        "x-quarantine-attempt",
-        "x-change",
-        "x-sequence",
-        "x-resource-type",
-        "x-version",
-        "x-fhir-version",
-        "x-validation",
-        "x-range",
-    )
-)
 TYPE = re.compile(r"[a-zA-Z][a-zA-Z0-9.-]{0,99}")
 # Of this run: who keeps what was printed cannot try ids until one fits.
 _SALT = secrets.token_bytes(16)
@@ -112,7 +87,8 @@ def _facts(record: ConsumerRecord, *, values: bool, known: str | None = None) ->
 def _header(name: str, value: bytes | None) -> str | None:
     text = _text(value)
     # A type without a model is whatever was sent.
-    shown = name in SHOWN_HEADERS and (name != "ce_type" or TYPE.fullmatch(text or ""))
+    told = headers.TABLE.get(name)
+    shown = told is not None and not told.personal and (name != headers.CE_TYPE or TYPE.fullmatch(text or ""))
     return text if shown else _hidden(value)
 
 
@@ -124,7 +100,7 @@ def _hidden(value: bytes | None) -> str | None:
 
 def _line(facts: dict[str, Any]) -> str:
     size = "gone" if facts["bytes"] is None else f"{facts['bytes']} B"
-    about = facts["headers"].get("x-quarantine-reason") or facts["headers"].get("ce_type") or ""
+    about = facts["headers"].get(headers.QUARANTINE_REASON) or facts["headers"].get(headers.CE_TYPE) or ""
     line = f"{facts['time']}  {facts['topic']}/{facts['partition']}/{facts['offset']}  {facts['key']}  {about}  {size}"
     value = facts.get("value")
     return output.one_line(line) if value is None else f"{output.one_line(line)}\n  {output.one_line(value)}"

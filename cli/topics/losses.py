@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
 
-from models import topics
+from models import headers, topics
 from models.security import client_options
 from models.settings import KafkaSettings
 from models.stages import STAGES
@@ -81,7 +81,9 @@ async def accept(settings: KafkaSettings, stage: str, loss: Loss, start: int) ->
     written = {topics.AUDIT: json.dumps(told).encode(), topics.release(stage): decisions.accepting(loss, start)}
     async with AIOKafkaProducer(acks="all", **client_options(settings)) as producer:
         for topic, value in written.items():
-            headers = [("content-type", b"application/json")]
             await producer.send_and_wait(
-                settings.topic_prefix + topic, value, partition=loss.partition, headers=headers
+                settings.topic_prefix + topic,
+                value,
+                partition=loss.partition,
+                headers=[(headers.CONTENT_TYPE, headers.JSON)],
             )

@@ -1,7 +1,7 @@
 """The contract other teams read: a JSON Schema per topic with JSON values, and an AsyncAPI 3.1 document over them all.
 
-Generated from `models.records`, `models.states` and the catalogue; `python -m models.schemas` writes them here, and a
-test fails while what is committed is not what would be written.
+Generated from `models.records`, `models.states`, `models.headers` and the catalogue; `make schemas` writes them here,
+and a test fails while what is committed is not what would be written.
 """
 
 import json
@@ -23,19 +23,6 @@ MODELS: Mapping[str, type[Record]] = {
     topics.REQUESTS: states.RequestState,
     topics.BULK_JOBS: states.BulkJobState,
 }
-
-_HEADERS = {
-    "ce_specversion": "CloudEvents version, 1.0.",
-    headers.CE_ID: "Derived from the input alone: the same record written twice has the same id.",
-    "ce_source": "The part of the service that wrote the record.",
-    "ce_type": "Metriport's message type, or what the record is.",
-    "ce_time": "When it happened, as Metriport told.",
-    "content-type": "Of the value.",
-    headers.MESSAGE_ID: "Metriport's message id.",
-    headers.RECEIVED_AT: "When the ingress received the delivery.",
-    headers.SOURCE: "topic/partition/offset/index of the input record.",
-}
-_RESOURCES = (topics.FHIR_CHANGES, topics.FHIR_REJECTED, "fhir.state.")
 
 
 def schema(topic: str) -> dict[str, Any]:
@@ -65,7 +52,7 @@ def asyncapi(*, version: str = "1.0.0") -> dict[str, Any]:
             for topic in public
         },
         "components": {
-            "messageTraits": {"record": _trait(_HEADERS), "resource": _trait(headers.FHIR)},
+            "messageTraits": {family: _trait(family) for family in dict.fromkeys(topic.family for topic in public)},
         },
     }
 
@@ -76,19 +63,30 @@ def files() -> dict[str, str]:
     return {name: json.dumps(document, indent=2) + "\n" for name, document in documents.items()}
 
 
-def _trait(sentences: Mapping[str, str]) -> dict[str, Any]:
-    properties = {name: {"type": "string", "description": sentence} for name, sentence in sentences.items()}
-    return {"headers": {"type": "object", "properties": properties}}
+def _trait(family: headers.Family) -> dict[str, Any]:
+    declared = headers.of(family)
+    required = [name for name, found in declared.items() if family in found.always]
+    return {
+        "headers": {
+            "type": "object",
+            "properties": {name: _header(found) for name, found in declared.items()},
+            "required": required,
+            "additionalProperties": family == "quarantined",
+        }
+    }
+
+
+def _header(declared: headers.Declared) -> dict[str, Any]:
+    pattern = {"pattern": f"^({declared.form})$"} if declared.form else {}
+    return {"type": "string", "description": declared.says, **pattern}
 
 
 def _channel(topic: topics.Topic) -> dict[str, Any]:
     message: dict[str, Any] = {
         "summary": topic.value,
-        "traits": [{"$ref": "#/components/messageTraits/record"}],
+        "traits": [{"$ref": f"#/components/messageTraits/{topic.family}"}],
         "bindings": {"kafka": {"key": {"type": "string", "description": topic.key}}},
     }
-    if topic.name.startswith(_RESOURCES):
-        message["traits"].append({"$ref": "#/components/messageTraits/resource"})
     if topic.name in MODELS:
         message["payload"] = {"$ref": f"./{topic.name}.json"}
     return {

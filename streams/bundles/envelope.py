@@ -20,7 +20,9 @@ class Envelope:
             kind="",
             time=bundle.when or bundle.received_at or "1970-01-01T00:00:00.000Z",
         )
-        self._common = [header for header in event if header[0] not in {headers.CE_ID, "ce_type", "content-type"}]
+        self._common = [
+            header for header in event if header[0] not in {headers.CE_ID, headers.CE_TYPE, headers.CONTENT_TYPE}
+        ]
         self._common.append((headers.MESSAGE_ID, bundle.message_id.encode()))
         if bundle.received_at:
             self._common.append((headers.RECEIVED_AT, bundle.received_at.encode()))
@@ -44,6 +46,6 @@ class Envelope:
     def _make(self, topic: str, change: str, content_type: bytes) -> tuple[str, list[Header]]:
         """Return the topic's name and what its records share: most of what a record has, made once."""
         kind = f"{topic}.{change}" if change else topic
-        shared = [("ce_type", kind.encode()), ("content-type", content_type), *self._common]
+        shared = [(headers.CE_TYPE, kind.encode()), (headers.CONTENT_TYPE, content_type), *self._common]
         self._made[topic, change, content_type] = (self._prefix + topic, shared)
         return self._made[topic, change, content_type]

@@ -38,9 +38,8 @@ class DeliveriesJob:
 
     def decode(self, record: Record) -> Delivery:
         """Return what the record becomes; raise `Poison` with the reason if it cannot be mapped."""
-        told = dict(record.headers)
-        index = _index(told.get(headers.PATIENT_INDEX) or b"")
-        received_at = _time(headers.value(record.headers, headers.RECEIVED_AT))
+        index = _index(headers.get(record.headers, headers.PATIENT_INDEX) or b"")
+        received_at = _time(headers.text(record.headers, headers.RECEIVED_AT))
         try:
             found = normalize(body.parse(record.value or b""), index=index, received_at=received_at)
         except Quarantined as error:

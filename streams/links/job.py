@@ -180,7 +180,7 @@ class _Term:
 
 def _source(record: Record) -> Source:
     """Return what Kafka says of a record; its order is its place in `webhooks`, the same for all types of a patient."""
-    ce_id = headers.value(record.headers, headers.CE_ID) or f"{record.topic}/{record.partition}/{record.offset}"
-    place = (headers.value(record.headers, headers.SOURCE) or "").split("/")
+    ce_id = headers.text(record.headers, headers.CE_ID) or f"{record.topic}/{record.partition}/{record.offset}"
+    place = (headers.text(record.headers, headers.SOURCE) or "").split("/")
     order = int(place[-2]) if len(place) > 1 and place[-2].isdecimal() else record.offset
     return Source(f"{record.topic}/{record.partition}/{record.offset}", ce_id, order, record.timestamp)

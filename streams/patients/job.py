@@ -160,7 +160,7 @@ def _keep(state: State, key: bytes, folded: dict[str, Any]) -> bool:
 
 def _ce_id(record: Record) -> str | None:
     """Return the id of the event, by its hash if it is longer than ours are."""
-    found = headers.value(record.headers, headers.CE_ID)
+    found = headers.text(record.headers, headers.CE_ID)
     return found if found is None or len(found) <= _CE_ID_CHARS_MAX else hashlib.sha256(found.encode()).hexdigest()
 
 

@@ -58,7 +58,7 @@ def _differing(wanted: Counter[bytes], records: list) -> int:
 def _sharing(found: dict[str, list]) -> int:
     """Return how many records say that they come from a record and place from which another one came before."""
     sources = Counter(
-        (topic, headers.value(record.headers, headers.SOURCE)) for topic, records in found.items() for record in records
+        (topic, headers.text(record.headers, headers.SOURCE)) for topic, records in found.items() for record in records
     )
     return sum(count - 1 for count in sources.values())
 

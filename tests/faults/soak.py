@@ -158,7 +158,7 @@ class Watch:
 def compare(expected: dict[str, Counter[str]], found: dict[str, list], sender: Sender) -> dict[str, int]:
     """Return how many records are missing, or there once too often; every number but the first two must be zero."""
     statuses = Counter(answer.status for answer in sender.answers)
-    got = {topic: Counter(headers.value(r.headers, headers.MESSAGE_ID) for r in found[topic]) for topic in expected}
+    got = {topic: Counter(headers.text(r.headers, headers.MESSAGE_ID) for r in found[topic]) for topic in expected}
     return {
         "acknowledged": statuses[200],
         "records": sum(len(found[topic]) for topic in expected),

@@ -16,7 +16,7 @@ def compare(answers: list[Answer], kept: list) -> dict[str, int]:
         if not post.poison and b'},{"patientId"' not in post.body:
             order[post.lane].append(post.body)
     wanted = {post.body for post in acknowledged}
-    copies = Counter((record.value, headers.value(record.headers, headers.PATIENT_INDEX)) for record in kept)
+    copies = Counter((record.value, headers.text(record.headers, headers.PATIENT_INDEX)) for record in kept)
     return {
         "acknowledged": len(acknowledged),
         "kept": len(kept),

@@ -13,7 +13,7 @@ def help_lines():
 
 
 @pytest.mark.parametrize(
-    "target", ["env", "demo", "run", "test", "lint", "types", "imports", "format", "bench", "clean"]
+    "target", ["env", "demo", "run", "test", "lint", "types", "imports", "format", "schemas", "bench", "clean"]
 )
 def test_make_says_what_it_can_do(help_lines, target):
     assert any(line.split()[1] == target and len(line.split()) > 3 for line in help_lines)

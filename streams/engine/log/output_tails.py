@@ -7,9 +7,9 @@ records tell which outputs need not be sent again. Settled outputs come in no or
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from models.headers import CE_ID, SOURCE
+from models.headers import CE_ID, GENERATION, SETTLED, SOURCE, get
 from streams.engine.job import Headers
-from streams.engine.log.source_header import GENERATION, NOWHERE, SETTLED, Place, header, parse
+from streams.engine.log.source_header import NOWHERE, Place, parse
 from streams.engine.marks import Mark, digest
 from streams.engine.ports import LogPartition, Logs
 from streams.engine.settings import EngineSettings
@@ -31,13 +31,13 @@ class Tails:
 
         The largest place counts, not the last: a late write of a worker that was thought dead may stand behind it.
         """
-        if (header(headers, GENERATION) or b"") != generation:
+        if (get(headers, GENERATION) or b"") != generation:
             return
-        if header(headers, SETTLED) is not None:
-            if ce_id := header(headers, CE_ID):
+        if get(headers, SETTLED) is not None:
+            if ce_id := get(headers, CE_ID):
                 self.settled.setdefault(topic, set()).add(ce_id)
             return
-        source = parse(header(headers, SOURCE) or b"")
+        source = parse(get(headers, SOURCE) or b"")
         partition, offset = at
         if source is None or source.partition != partition:
             return

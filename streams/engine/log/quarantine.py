@@ -1,36 +1,50 @@
 """What becomes of a record nobody can process: its own bytes, and where and why it stopped. It always fits."""
 
-from models.headers import SOURCE
+from models.headers import (
+    GENERATION,
+    QUARANTINE_ATTEMPT,
+    QUARANTINE_LEFT_OUT,
+    QUARANTINE_OFFSET,
+    QUARANTINE_PARTITION,
+    QUARANTINE_REASON,
+    QUARANTINE_TIMESTAMP,
+    QUARANTINE_TOPIC,
+    SETTLED,
+    SOURCE,
+)
 from models.topics import QUARANTINE_ROOM_BYTES
 from streams.engine.job import Output, Record
 from streams.engine.log.record_size import STAMP_BYTES, output_bytes
-from streams.engine.log.source_header import GENERATION, SETTLED, without
-
-REASON = "x-quarantine-reason"
-TOPIC = "x-quarantine-topic"
-PARTITION = "x-quarantine-partition"
-OFFSET = "x-quarantine-offset"
-TIMESTAMP = "x-quarantine-timestamp"
-ATTEMPT = "x-quarantine-attempt"
-LEFT_OUT = "x-quarantine-left-out"  # what did not fit, as the source still has it: its name and its bytes
+from streams.engine.log.source_header import without
 
 UNREADABLE = "unreadable"  # decode failed in a way nobody foresaw
 UNPROCESSABLE = "unprocessable"  # the work on it failed in a way nobody foresaw
 TOO_LARGE = "too_large"  # what became of it does not fit into a record
 TOO_COSTLY = "too_costly"  # the work on it ended the process, again and again
 
-_OURS = (REASON, TOPIC, PARTITION, OFFSET, TIMESTAMP, ATTEMPT, LEFT_OUT, SOURCE, SETTLED, GENERATION)
+_OURS = (
+    QUARANTINE_REASON,
+    QUARANTINE_TOPIC,
+    QUARANTINE_PARTITION,
+    QUARANTINE_OFFSET,
+    QUARANTINE_TIMESTAMP,
+    QUARANTINE_ATTEMPT,
+    QUARANTINE_LEFT_OUT,
+    SOURCE,
+    SETTLED,
+    GENERATION,
+)
 
 
 def quarantined(record: Record, reason: str, *, topic: str, attempt: int = 1) -> Output:
     """Return `record` as it goes to the quarantine `topic`."""
     facts = [
-        (REASON, reason.encode()),
-        (TOPIC, record.topic.encode()),
-        (PARTITION, b"%d" % record.partition),
-        (OFFSET, b"%d" % record.offset),
-        (TIMESTAMP, b"%d" % record.timestamp),
-        (ATTEMPT, b"%d" % attempt),
+        (QUARANTINE_REASON, reason.encode()),
+        (QUARANTINE_TOPIC, record.topic.encode()),
+        (QUARANTINE_PARTITION, b"%d" % record.partition),
+        (QUARANTINE_OFFSET, b"%d" % record.offset),
+        (QUARANTINE_TIMESTAMP, b"%d" % record.timestamp),
+        (QUARANTINE_ATTEMPT, b"%d" % attempt),
     ]
     return Output(topic, record.key, record.value, [*without(record.headers, *_OURS), *facts])
 
@@ -65,5 +79,5 @@ def fitting(output: Output, record_bytes_max: int) -> Output:
         output.topic,
         None if "key" in left_out else output.key,
         None if "value" in left_out else output.value,
-        [*(ours if "headers" in left_out else output.headers), (LEFT_OUT, told)],
+        [*(ours if "headers" in left_out else output.headers), (QUARANTINE_LEFT_OUT, told)],
     )

@@ -3,11 +3,8 @@
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
-from models.headers import SOURCE
+from models.headers import GENERATION, SOURCE, get
 from streams.engine.job import Headers
-
-SETTLED = "x-settled"  # written out of order: it does not say how far its source was read
-GENERATION = "x-generation"
 
 Place: TypeAlias = tuple[int, int]
 NOWHERE: Place = (-1, -1)
@@ -28,14 +25,6 @@ def parse(raw: bytes) -> Source | None:
     if len(parts) != 4 or not all(part.isdecimal() for part in parts[1:]):  # noqa: PLR2004 - topic and three numbers
         return None
     return Source(parts[0], int(parts[1]), int(parts[2]), int(parts[3]))
-
-
-def header(headers: Headers, name: str) -> bytes | None:
-    """Return the last header called `name`."""
-    for key, value in reversed(headers):
-        if key == name:
-            return value
-    return None
 
 
 def without(headers: Iterable[tuple[str, bytes | None]], *names: str) -> list[tuple[str, bytes | None]]:
@@ -59,6 +48,6 @@ class Numbering:
         self._next[output_topic] = (offset, index + 1)
         if (offset, index) <= self._written.get(output_topic, NOWHERE):
             return None
-        if header(headers, SOURCE) is not None:
+        if get(headers, SOURCE) is not None:
             headers = without(headers, SOURCE)
         return [*headers, *self._generation, (SOURCE, b"%s%d/%d" % (self._prefix, offset, index))]

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from models.headers import CE_ID
+from models.headers import CE_ID, GENERATION, SETTLED, get
 from streams.engine.job import Output
 from streams.engine.log.output_tails import Tails
-from streams.engine.log.source_header import GENERATION, SETTLED, header, without
+from streams.engine.log.source_header import without
 
 
 def unwritten(outputs: Sequence[Output], tails: Tails, *, generation: str) -> dict[str, list[Output]]:
@@ -13,7 +13,7 @@ def unwritten(outputs: Sequence[Output], tails: Tails, *, generation: str) -> di
     marks = [(SETTLED, b"1"), *([(GENERATION, generation.encode())] if generation else [])]
     rows: dict[str, list[Output]] = {}
     for output in outputs:
-        if header(output.headers, CE_ID) not in tails.settled.get(output.topic, ()):
+        if get(output.headers, CE_ID) not in tails.settled.get(output.topic, ()):
             headers = [*without(output.headers, SETTLED, GENERATION), *marks]
             rows.setdefault(output.topic, []).append(output._replace(headers=headers))
     return rows
@@ -23,5 +23,5 @@ def demand(outputs: Sequence[Output], *, most: int) -> None:
     """Raise `ValueError` unless a repeat of these could be recognised."""
     if len(outputs) > most:
         raise ValueError(f"at most {most} outputs at once: the tail read after a crash must cover them")
-    if any(not header(output.headers, CE_ID) for output in outputs):
+    if any(not get(output.headers, CE_ID) for output in outputs):
         raise ValueError("every settled output needs a ce_id")

@@ -12,7 +12,6 @@ from streams.links.publishing import outcome
 from streams.links.publishing.bulk_csv import Row
 from streams.links.scheduling.resequencer import Departure
 
-BLOB = "x-blob"
 HEADER_BYTES_MAX = 1024  # in quarantine, which always fits
 KEY_BYTES_MAX = 32 * 1024
 _CE_SOURCE = "metriport-streams/links"
@@ -57,15 +56,15 @@ class Outputs:
         event = _headers(link, "quarantine", f"{link.id}/quarantine/{place}", place, None)
         key = link.key.encode()
         facts = [
-            (quarantine.REASON, reason.encode()),
-            (quarantine.TOPIC, topic.encode()),
-            (quarantine.PARTITION, partition.encode()),
-            (quarantine.OFFSET, offset.encode()),
-            (quarantine.TIMESTAMP, b"%d" % link.timestamp_ms),
-            (quarantine.ATTEMPT, b"1"),
+            (headers.QUARANTINE_REASON, reason.encode()),
+            (headers.QUARANTINE_TOPIC, topic.encode()),
+            (headers.QUARANTINE_PARTITION, partition.encode()),
+            (headers.QUARANTINE_OFFSET, offset.encode()),
+            (headers.QUARANTINE_TIMESTAMP, b"%d" % link.timestamp_ms),
+            (headers.QUARANTINE_ATTEMPT, b"1"),
         ]
         if blob:
-            facts.append((BLOB, blob.encode()))
+            facts.append((headers.BLOB, blob.encode()))
         return Output(self.quarantine, key if len(key) <= KEY_BYTES_MAX else None, value, [*map(_cut, event), *facts])
 
     def unreadable(self, key: bytes, value: bytes) -> Output:
@@ -76,7 +75,9 @@ class Outputs:
             kind="quarantine",
             time=headers.timestamp(moment(0)),
         )
-        return Output(self.quarantine, None, value, [*event, (quarantine.REASON, quarantine.UNREADABLE.encode())])
+        return Output(
+            self.quarantine, None, value, [*event, (headers.QUARANTINE_REASON, quarantine.UNREADABLE.encode())]
+        )
 
 
 def _cut(header: headers.Header) -> headers.Header:

@@ -11,6 +11,7 @@ from streams.engine.ports import Span
 from streams.engine.settings import EngineSettings
 from streams.engine.work.batch import Batch, size
 from streams.engine.work.engine import Engine
+from tests.unit import contract
 
 STAGE = "test"
 
@@ -55,6 +56,8 @@ class MemoryKafka:
                 await self.gate.wait()
             await asyncio.sleep(0)
             self.spend()
+            for row in rows:
+                contract.hold(topic, row.headers)
             log = self.logs[topic, partition]
             assert self.expected.get((topic, partition), len(log)) == len(log)
             log += rows

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.headers import get
 from streams.engine.crashes import memory_kills
 from streams.engine.crashes.memory_kills import Kills
 from streams.engine.crashes.work_file import WorkFile
 from streams.engine.job import Unavailable
-from streams.engine.log.source_header import header
 from tests.unit.engine.fakes import Crash, MemoryKafka, Process, Record
 from tests.unit.engine.jobs import Fold, Walk
 
@@ -67,7 +67,7 @@ class Lives:
 
     def reasons(self):
         rows = self.kafka.logs["quarantine", 0]
-        return [(row.value, header(row.headers, "x-quarantine-reason")) for row in rows]
+        return [(row.value, get(row.headers, "x-quarantine-reason")) for row in rows]
 
 
 NEIGHBOURS = [b"%d" % number for number in (1, 2, 3, 4, 5, 6, 7)]

@@ -1,9 +1,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.headers import get
 from streams.engine.log.checkpoint import ahead, moved, recall
 from streams.engine.log.output_tails import Tails
-from streams.engine.log.source_header import Numbering, header, parse
+from streams.engine.log.source_header import Numbering, parse
 from tests.unit.engine.fakes import MemoryKafka, MemoryState
 
 
@@ -68,4 +69,4 @@ def test_a_source_reads_back_as_it_was_written(topic, partition, offset):
     topic = topic.encode("utf-8", "replace").decode()
     stamped = Numbering(topic, partition, {}).stamp("a", offset, [])
 
-    assert parse(header(stamped, "x-source")) == (topic, partition, offset, 0)
+    assert parse(get(stamped, "x-source")) == (topic, partition, offset, 0)

@@ -1,8 +1,8 @@
 import pytest
 
+from models.headers import QUARANTINE_REASON, get
 from streams.engine.job import Output, Unavailable
-from streams.engine.log import quarantine
-from streams.engine.log.source_header import Numbering, header
+from streams.engine.log.source_header import Numbering
 from streams.engine.work.plan import plan_batch
 from tests.unit.engine.fakes import Record
 from tests.unit.engine.jobs import Fold
@@ -19,7 +19,7 @@ def planned(job, records, *, state=None, written=None, record_bytes_max=100_000)
 
 
 def sources(plan, topic):
-    return [header(output.headers, "x-source") for output in plan.outputs.get(topic, ())]
+    return [get(output.headers, "x-source") for output in plan.outputs.get(topic, ())]
 
 
 class Failing(Fold):
@@ -86,7 +86,7 @@ def test_poison_goes_to_quarantine_with_its_bytes_and_its_neighbours_flow_on():
 def test_an_unforeseen_error_of_decode_is_unreadable_and_its_message_is_not_told():
     plan = planned(Fold(), [Record(0, b"Jane Doe")])
 
-    assert header(plan.outputs["quarantine"][0].headers, quarantine.REASON) == b"unreadable"
+    assert get(plan.outputs["quarantine"][0].headers, QUARANTINE_REASON) == b"unreadable"
     assert plan.poison[0].error.startswith("ValueError at jobs.py:")
     assert "Jane" not in plan.poison[0].error
 

@@ -3,10 +3,10 @@
 import pytest
 
 from models import topics
+from models.headers import QUARANTINE_LEFT_OUT, QUARANTINE_OFFSET, get
 from models.stages import STAGES
-from streams.engine.log import quarantine
 from streams.engine.log.record_size import output_bytes
-from streams.engine.log.source_header import Numbering, header
+from streams.engine.log.source_header import Numbering
 from streams.engine.work.plan import plan_batch
 from tests.unit.engine.fakes import Record
 from tests.unit.engine.jobs import Fold
@@ -43,8 +43,8 @@ def test_headers_are_kept_as_they_came(headers):
 
     theirs = [each for each in headers if each[0] != "x-source"]
     assert output.headers[: len(theirs)] == theirs
-    assert header(output.headers, "x-source") == b"in/0/7/0"
-    assert header(output.headers, quarantine.LEFT_OUT) is None
+    assert get(output.headers, "x-source") == b"in/0/7/0"
+    assert get(output.headers, QUARANTINE_LEFT_OUT) is None
 
 
 def test_the_largest_body_that_fits_into_its_source_fits_into_quarantine():
@@ -68,11 +68,11 @@ def test_the_largest_body_that_fits_into_its_source_fits_into_quarantine():
 def test_what_was_larger_than_a_record_before_it_was_compressed_is_left_out_and_told(record, left_out):
     output = set_aside(record)
 
-    told = dict(part.split(b"=") for part in header(output.headers, quarantine.LEFT_OUT).split())
+    told = dict(part.split(b"=") for part in get(output.headers, QUARANTINE_LEFT_OUT).split())
     assert {name.decode() for name in told} == left_out
     assert max(map(int, told.values())) >= MOST + ROOM
     assert output_bytes(output) <= MOST + ROOM
-    assert header(output.headers, quarantine.OFFSET) == b"0"
+    assert get(output.headers, QUARANTINE_OFFSET) == b"0"
 
 
 def test_a_quarantine_topic_takes_a_record_of_its_source_and_what_is_said_about_it():

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
+from models.headers import get
 from streams.engine.job import Output, Poison, Step
-from streams.engine.log.source_header import header
 from streams.engine.work.stepwise import PendingReading
 from tests.unit.engine.fakes import MemoryKafka, MemoryState, Process, Record
 from tests.unit.engine.jobs import Walk
@@ -103,7 +103,7 @@ async def test_a_record_that_cannot_be_finished_goes_to_quarantine_and_the_next_
     process.feed([Record(0, b"3"), Record(1, b"1")])
     await process.idle()
 
-    assert header(process.kafka.logs["quarantine", 0][0].headers, "x-quarantine-reason") == reason
+    assert get(process.kafka.logs["quarantine", 0][0].headers, "x-quarantine-reason") == reason
     assert process.kafka.values("a") == [b"0.0", b"1.0"]
     assert process.state.copies[0][b"\0pos/in"] == b"2"
 

@@ -44,8 +44,8 @@ def test_a_delivery_for_three_patients_is_one_record_each():
     found = become(of_patients(3))
 
     assert [record.key for record in found] == [b"p-0", b"p-1", b"p-2"]
-    assert [headers.value(record.headers, headers.PATIENT_INDEX) for record in found] == ["0", "1", "2"]
-    assert [headers.value(record.headers, headers.CE_ID) for record in found] == ["m-1/0", "m-1/1", "m-1/2"]
+    assert [headers.text(record.headers, headers.PATIENT_INDEX) for record in found] == ["0", "1", "2"]
+    assert [headers.text(record.headers, headers.CE_ID) for record in found] == ["m-1/0", "m-1/1", "m-1/2"]
     assert {record.value for record in found} == {of_patients(3)}
 
 
@@ -55,7 +55,7 @@ def test_a_delivery_whose_copies_would_be_too_large_is_one_record_without_an_ind
     (record,) = become(body, body_bytes_max=len(body) * 24)
 
     assert record.value == body
-    assert headers.value(record.headers, headers.PATIENT_INDEX) is None
+    assert headers.text(record.headers, headers.PATIENT_INDEX) is None
 
 
 def test_copies_of_exactly_twice_the_limit_are_still_written():
@@ -69,9 +69,9 @@ def test_a_body_that_says_nothing_is_one_record_named_by_its_digest(body):
     (record,) = become(body)
 
     assert (record.key, record.value) == (None, body)
-    assert headers.value(record.headers, headers.CE_ID) == f"{envelope.digest(body)}/0"
-    assert headers.value(record.headers, "ce_type") == "unrecognised"
-    assert headers.value(record.headers, headers.MESSAGE_ID) is None
+    assert headers.text(record.headers, headers.CE_ID) == f"{envelope.digest(body)}/0"
+    assert headers.text(record.headers, "ce_type") == "unrecognised"
+    assert headers.text(record.headers, headers.MESSAGE_ID) is None
 
 
 def test_a_type_and_an_id_of_any_length_stay_out_of_the_headers():
@@ -94,7 +94,7 @@ def test_a_type_and_an_id_of_any_length_stay_out_of_the_headers():
 def test_the_events_time_is_when_metriport_says_or_else_when_it_came(when, time):
     (record,) = become(of_patients(1, when=when))
 
-    assert headers.value(record.headers, "ce_time") == time
+    assert headers.text(record.headers, "ce_time") == time
 
 
 def test_the_same_delivery_becomes_the_same_records(admit):

@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from models import body, samples, schemas
+from models import body, headers, samples, schemas, topics
 from streams.deliveries.normalize import normalize
 
 FOLDER = Path(schemas.__file__).parent
@@ -16,7 +16,7 @@ KNOWN = [name for name in samples.names() if samples.load(name)["meta"]["type"] 
 def test_the_committed_schemas_are_up_to_date():
     committed = {path.name: path.read_text() for path in FOLDER.glob("*.json")}
 
-    assert committed == schemas.files(), "run: python -m models.schemas"
+    assert committed == schemas.files(), "run: make schemas"
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -34,3 +34,14 @@ def test_the_asyncapi_document_describes_every_topic_a_team_may_read():
 
     assert set(schemas.MODELS) <= set(document["channels"])
     assert not any("changelog" in name for name in document["channels"])
+
+
+def test_the_asyncapi_document_names_every_header_of_every_topic():
+    document = schemas.asyncapi()
+
+    for topic in (topic for topic in topics.catalogue() if not topic.internal):
+        ((reference,),) = (message["traits"] for message in document["channels"][topic.name]["messages"].values())
+        trait = document["components"]["messageTraits"][reference["$ref"].rpartition("/")[2]]["headers"]
+        declared = headers.of(topic.family)
+        assert set(trait["properties"]) == set(declared)
+        assert set(trait["required"]) == {name for name in declared if topic.family in declared[name].always}
