@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import orjson
 
+from models.errors import Poison
 from streams.bundles.bundle.file import bundle_file
-from streams.bundles.bundle.split import Unreadable
 from streams.bundles.resource.facts import facts
 from streams.bundles.validation.build import Judges
 from streams.bundles.validation.validator import Checker
@@ -71,7 +71,7 @@ def check(paths: list[Path], judges: Judges, checker: Checker, *, with_data: boo
             for number, raw in enumerate(_resources(path), start=1):
                 problems = _check(report, raw, judges if with_data else None, checker)
                 report.problems += [problem._replace(file=path.name, resource=number) for problem in problems]
-        except Unreadable as error:
+        except Poison as error:
             text = f"Not a bundle that can be read: {error.reason}."
             report.problems.append(Problem(path.name, None, "Bundle", "unreadable", "structure", "Bundle", text))
     return report
@@ -124,7 +124,7 @@ def _resources(path: Path) -> Iterator[bytes]:
             # A resource may have an `entry`, too: only at its end is it certain that a file is a bundle.
             for _ in bundle.blocks(block_bytes=_BLOCK_BYTES, entry_bytes_max=_ENTRY_BYTES_MAX):
                 pass
-        except Unreadable as error:
+        except Poison as error:
             if error.reason != "not_a_bundle":
                 raise
             yield path.read_bytes().removeprefix(codecs.BOM_UTF8)

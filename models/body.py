@@ -14,19 +14,19 @@ from typing import Any, NoReturn
 
 import orjson
 
-from models.errors import Quarantined
+from models.errors import Poison
 from models.legible import legible
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """Return the object in `body`; raise `Quarantined` with `not_json`, `not_an_object` or `ambiguous`."""
+    """Return the object in `body`; raise `Poison` with `not_json`, `not_an_object` or `ambiguous`."""
     try:
         quick = orjson.loads(body)
         parsed = quick if orjson.dumps(quick) == body else _exact(body)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         parsed = _exact(legible(body))
     if not isinstance(parsed, dict):
-        raise Quarantined("not_an_object")
+        raise Poison("not_an_object")
     return parsed
 
 
@@ -35,7 +35,7 @@ def _exact(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON can say
         found = _DECODER.decode(body.decode("utf-8"))
     # RecursionError: ten thousand levels deep. ValueError covers bad JSON, bad UTF-8, a BOM, NaN, 5,000-digit numbers.
     except (ValueError, RecursionError):
-        raise Quarantined("not_json") from None
+        raise Poison("not_json") from None
     if isinstance(found, dict):
         _demand_unambiguous(found)
     return found
@@ -60,7 +60,7 @@ def _demand_unambiguous(body: dict[str, Any]) -> None:
         if id(part) in aside:
             continue
         if isinstance(part, _Ambiguous):
-            raise Quarantined("ambiguous")
+            raise Poison("ambiguous")
         if isinstance(part, dict):
             waiting += [value for value in part.values() if isinstance(value, dict | list)]
         elif isinstance(part, list):

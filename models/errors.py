@@ -10,27 +10,16 @@
     │   ├── EncodedBody         415 encoded_body
     │   ├── HeadTooLarge        431 head_too_large
     │   └── CannotKeep          503 cannot_keep
-    ├── Quarantined         kept byte for byte, in the stage's quarantine topic, with a reason
+    ├── Poison              can never be processed: kept byte for byte in the quarantine topic, with a reason
     └── Misconfigured       the installation cannot work as it is; says what to change
 
-A `reason` is a word from a bounded set and is the same everywhere: in the answer, in the header, as the metric's label.
+A `reason` is a word from a closed set and is the same everywhere: in the answer, in the header, as the metric's label.
 No message here ever carries a value that came with a delivery.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-QuarantineReason = Literal[
-    "not_json",
-    "not_an_object",
-    "ambiguous",
-    "no_meta",
-    "no_message_id",
-    "no_type",
-    "no_patient",
-    "too_many_patients",
-    "unknown_shape",
-    "unreadable",
-]
+from models.reasons import Reason
 
 
 class MetriportStreamsError(Exception):
@@ -113,12 +102,16 @@ class CannotKeep(Refused):
     reason = "cannot_keep"
 
 
-class Quarantined(MetriportStreamsError):
-    """A record that cannot be mapped. Its bytes are kept; its neighbours go on."""
+class Poison(MetriportStreamsError):
+    """A record that can never be processed: a poison message. It goes to its stage's quarantine topic, byte for byte.
 
-    def __init__(self, reason: QuarantineReason) -> None:
+    `reason` is a word of its stage (`models.reasons`) and never carries data; its neighbours go on. What is only
+    away is `streams.engine.job.Unavailable`.
+    """
+
+    def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
-        self.reason: QuarantineReason = reason
+        self.reason: Reason = reason
 
 
 class Misconfigured(MetriportStreamsError):

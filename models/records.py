@@ -6,14 +6,19 @@ Fields that Metriport adds later are passed on next to the documented ones.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
+
+from models import reasons
 
 Outcome = Literal["stored", "expired", "failed"]
 BundleKind = Literal["consolidated", "encounter", "notification"]
 REMOVALS: Literal["removals"] = "removals"
 SnapshotKind = Literal["consolidated", "encounter", "notification", "decision"]
 RowStatus = Literal["successful", "failed", "waiting"]
+# Published from a closed set; any word is read, as another version may know more.
+FetchReason = Annotated[str, WithJsonSchema({"type": "string", "enum": list(reasons.OF_LINK)})]
+RefusalReason = Annotated[str, WithJsonSchema({"type": "string", "enum": list(reasons.OF_STAGE["bundles"])})]
 
 
 class Record(BaseModel):
@@ -180,7 +185,7 @@ class Fetched(Common):
     deadline: str | None = Field(None, description="When the link dies or died.")
     fetched_at: str | None = None
     outcome: Outcome
-    reason: str | None = None
+    reason: FetchReason | None = Field(None, description="Why it is not stored, or why there is no link.")
 
 
 class Document(Fetched):
@@ -240,7 +245,7 @@ class Snapshot(Common):
     )
     sha256: str | None = None
     stale: bool = Field(default=False, description="Older than what the state already holds; changed nothing.")
-    reason: str | None = Field(None, description="Why the bundle could not be read, if so.")
+    reason: RefusalReason | None = Field(None, description="Why the bundle could not be read, if so.")
 
 
 class Alias(Record):

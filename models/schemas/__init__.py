@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from models import headers, messages, records, states, topics
+from models import headers, messages, reasons, records, states, topics
 from models.records import Record
 
 MODELS: Mapping[str, type[Record]] = {
@@ -81,12 +81,20 @@ def _header(declared: headers.Declared) -> dict[str, Any]:
     return {"type": "string", "description": declared.says, **pattern}
 
 
+def _reasons(stage: str) -> dict[str, Any]:
+    """Return the closed set of reasons of one stage, each with its sentence."""
+    told = [{"const": reason, "description": reasons.SAYS[reason]} for reason in reasons.OF_STAGE[stage]]
+    return {"type": "object", "properties": {headers.QUARANTINE_REASON: {"oneOf": told}}}
+
+
 def _channel(topic: topics.Topic) -> dict[str, Any]:
     message: dict[str, Any] = {
         "summary": topic.value,
         "traits": [{"$ref": f"#/components/messageTraits/{topic.family}"}],
         "bindings": {"kafka": {"key": {"type": "string", "description": topic.key}}},
     }
+    if topic.family == "quarantined":
+        message["headers"] = _reasons(topic.name.rpartition(".")[2])
     if topic.name in MODELS:
         message["payload"] = {"$ref": f"./{topic.name}.json"}
     return {

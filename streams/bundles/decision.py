@@ -3,7 +3,8 @@
 import json
 
 from models import records, topics
-from streams.engine.job import Poison, Record
+from models.errors import Poison
+from streams.engine.job import Record
 
 
 def decoded(record: Record) -> records.RemovalDecision | None:

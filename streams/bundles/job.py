@@ -12,12 +12,12 @@ from contextlib import aclosing, nullcontext
 from typing import NamedTuple
 
 from models import headers, records, topics, tuning
+from models.errors import Poison
 from streams.bundles import decision
 from streams.bundles import records as outputs
 from streams.bundles.bundle.file import BundleFile
 from streams.bundles.bundle.progress import Progress
 from streams.bundles.bundle.record import BundleRecord, decoded, snapshot_value
-from streams.bundles.bundle.split import Unreadable
 from streams.bundles.bundle.store import Blobs
 from streams.bundles.envelope import Envelope
 from streams.bundles.events import REMOVALS_HELD, WHEN_NOT_BELIEVED
@@ -30,7 +30,7 @@ from streams.bundles.snapshot.manifest import Manifest
 from streams.bundles.snapshot.scan import Row
 from streams.bundles.validation.chunk import CRASHED, REFUSED
 from streams.concurrency import iterate_in_thread
-from streams.engine.job import Output, Poison, Reading, Record, Step
+from streams.engine.job import Output, Reading, Record, Step
 from streams.engine.log import quarantine
 
 _STEP_OUTPUTS_MAX = 200
@@ -158,10 +158,7 @@ class BundlesJob:
     def _compared(self, record: Record, bundle: records.Bundle, opened: BundleFile, manifest: Manifest) -> Found:
         options = self._options
         claim, rules = _claim(record, bundle, options.validator), Rules(options.grace, options.brake)
-        try:
-            return compare.compare(claim, opened, manifest, self._examiner, limits=options.limits, rules=rules)
-        except Unreadable as unreadable:
-            raise Poison(unreadable.reason) from None
+        return compare.compare(claim, opened, manifest, self._examiner, limits=options.limits, rules=rules)
 
     def _published(
         self, record: Record, bundle: records.Bundle, opened: BundleFile, difference: Difference, manifest: Manifest
@@ -183,7 +180,7 @@ class BundlesJob:
             event = difference.events.pop()
             yield from outputs.of_event(facts, event, bytes_of)
             if event.change == CRASHED and event.row is not None:
-                refused = quarantine.quarantined(record, CRASHED, topic=self.quarantine)
+                refused = quarantine.quarantined(record, "crashed", topic=self.quarantine)
                 fits = event.row.end - event.row.start <= facts.value_bytes_max
                 yield refused._replace(value=bytes_of(event.row) if fits else outputs.pointer(facts, event.row))
         if difference.held:

@@ -10,9 +10,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from models import body, headers, telemetry, topics
-from models.errors import Quarantined
 from streams.deliveries.normalize import Normalized, event_time, normalize
-from streams.engine.job import Output, Poison, Record, State
+from streams.engine.job import Output, Record, State
 
 _ID_MAX = 128
 _HEADER_MAX = 256
@@ -40,10 +39,7 @@ class DeliveriesJob:
         """Return what the record becomes; raise `Poison` with the reason if it cannot be mapped."""
         index = _index(headers.get(record.headers, headers.PATIENT_INDEX) or b"")
         received_at = _time(headers.text(record.headers, headers.RECEIVED_AT))
-        try:
-            found = normalize(body.parse(record.value or b""), index=index, received_at=received_at)
-        except Quarantined as error:
-            raise Poison(error.reason) from None
+        found = normalize(body.parse(record.value or b""), index=index, received_at=received_at)
         place = f"{found.meta.message_id}/{index or 0}"
         output = Output(
             self._prefix + found.topic,

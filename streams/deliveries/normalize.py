@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from models import exact, messages, topics, wire
-from models.errors import Quarantined, QuarantineReason
+from models.errors import Poison
+from models.reasons import DeliveriesReason
 
 _OF_THE_DELIVERY = ("messageId", "type", "when", "receivedAt", "metadata")
 
@@ -26,7 +27,7 @@ class Normalized(NamedTuple):
 def normalize(body: dict[str, Any], *, index: int | None, received_at: str | None) -> Normalized:
     """Return what entry `index` of the delivery's patients becomes.
 
-    Raise `Quarantined` if it is of a known type but cannot be mapped.
+    Raise `Poison` if it is of a known type but cannot be mapped.
     """
     meta = _meta(body)
     kind = messages.TYPES.get(meta.type)
@@ -53,11 +54,11 @@ def event_time(meta: wire.Meta, received_at: str | None) -> str:
 def _meta(body: dict[str, Any]) -> wire.Meta:
     raw = body.get("meta")
     if not isinstance(raw, dict):
-        raise Quarantined("no_meta")
+        raise Poison("no_meta")
     if not isinstance(raw.get("messageId"), str) or not raw["messageId"]:
-        raise Quarantined("no_message_id")
+        raise Poison("no_message_id")
     if not isinstance(raw.get("type"), str) or not raw["type"]:
-        raise Quarantined("no_type")
+        raise Poison("no_type")
     meta: wire.Meta = _validated(wire.Meta, raw, otherwise="unknown_shape")
     return meta
 
@@ -68,22 +69,22 @@ def _entry(body: dict[str, Any], index: int | None) -> Any:  # noqa: ANN401 - wh
     if isinstance(patients, list) and patients:
         if index is None and len(patients) > 1:
             # The ingress keeps a body in one piece when a copy per patient would be absurdly large.
-            raise Quarantined("too_many_patients")
+            raise Poison("too_many_patients")
         if (index or 0) >= len(patients):
-            raise Quarantined("unknown_shape")
+            raise Poison("unknown_shape")
         return patients[index or 0]
     return body.get("payload")
 
 
-def _validated(model: type[wire.Wire], part: Any, *, otherwise: QuarantineReason) -> Any:  # noqa: ANN401 - an instance of `model`
+def _validated(model: type[wire.Wire], part: Any, *, otherwise: DeliveriesReason) -> Any:  # noqa: ANN401 - an instance of `model`
     if not isinstance(part, dict):
-        raise Quarantined(otherwise)
+        raise Poison(otherwise)
     try:
         return model.model_validate(part)
     except (ValidationError, RecursionError) as error:
         # `from None`: pydantic's own message would print the input again in a traceback.
         missing = isinstance(error, ValidationError) and any("patientId" in item["loc"] for item in error.errors())
-        raise Quarantined("no_patient" if missing else "unknown_shape") from None
+        raise Poison("no_patient" if missing else "unknown_shape") from None
 
 
 def _common(meta: wire.Meta, received_at: str | None) -> dict[str, Any]:
@@ -114,4 +115,4 @@ def _dumps(record: dict[str, Any]) -> bytes:
     try:
         return exact.dumps(record)
     except (ValueError, RecursionError):  # a lone surrogate, or deeper than any reader would follow
-        raise Quarantined("unknown_shape") from None
+        raise Poison("unknown_shape") from None

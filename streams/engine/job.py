@@ -66,14 +66,6 @@ class Step(NamedTuple):
     atomic: bool = False
 
 
-class Poison(Exception):
-    """This record can never be processed. `reason` is a word from a bounded set and never carries data."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
 class Unavailable(Exception):
     """Something this stage depends on is away. The process ends and the record is read again: nothing is skipped."""
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import structs
 
 from models import headers, topics
-from streams.engine.job import Output, Poison, Record, State
+from streams.engine.job import Output, Record, State
 from streams.links import link as link_codec
 from streams.links.fetching.blobs import Blobs
 from streams.links.fetching.fetch import Fetcher, Progress
@@ -69,10 +69,7 @@ class LinksJob:
             return known_types.links_of_unknown(
                 record.value or b"", _source(record), record.key or b"", count_max=count_max
             )
-        try:
-            return known_types.links(kind, record.value or b"", _source(record))
-        except known_types.UnknownShape:
-            raise Poison("unknown_shape") from None
+        return known_types.links(kind, record.value or b"", _source(record))
 
     def keys(self, _links: list[Link]) -> tuple[bytes, ...]:
         """Return nothing: listing a link does not depend on what is listed."""

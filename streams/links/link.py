@@ -6,41 +6,13 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from models.reasons import LinkReason
 from streams.links.content_type import Kind
 
 STATE_PREFIX = b"l/"
 _ID_BYTES_MAX = 512
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMESTAMP_MS_MAX = 200_000_000_000_000  # in the year 8307
-
-Reason = Literal[
-    "no_link",
-    "query_failed",
-    "source_failed",
-    "bad_link",
-    "not_signed",
-    "too_many_links",
-    "address_refused",
-    "redirected",
-    "certificate",
-    "forbidden",
-    "not_found",
-    "gone",
-    "refused",
-    "server_error",
-    "unreachable",
-    "timed_out",
-    "too_slow",
-    "too_large",
-    "too_inflated",
-    "truncated",
-    "bad_answer",
-    "wrong_encoding",
-    "wrong_content",
-    "wrong_hash",
-    "unprocessable",
-    "too_costly",
-]
 
 
 class Link(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -75,7 +47,7 @@ class Settled(msgspec.Struct, frozen=True):
     """An outcome that was clear from the delivery."""
 
     outcome: Literal["stored", "failed"]
-    reason: Reason | None = None
+    reason: LinkReason | None = None
 
 
 class Facts(NamedTuple):
@@ -92,7 +64,7 @@ class Outcome(NamedTuple):
     """How one link ended. Bytes that came but are not what they should be are kept: `facts` of a failure."""
 
     outcome: Literal["stored", "expired", "failed"]
-    reason: Reason | None = None
+    reason: LinkReason | None = None
     facts: Facts | None = None
     at: datetime | None = None
 

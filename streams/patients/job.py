@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from models import exact, headers, messages, topics
-from streams.engine.job import Output, Poison, Record, State
+from models.errors import Poison
+from streams.engine.job import Output, Record, State
 from streams.patients import bulk_create, patient, requests
 
 SOURCES = (

@@ -9,8 +9,9 @@ from pathlib import Path
 import orjson
 import uvloop
 
+from models.errors import Poison
 from streams.engine.app import create, run
-from streams.engine.job import Output, Poison
+from streams.engine.job import Output
 from streams.engine.log.producer import Producer
 from streams.engine.settings import EngineSettings
 

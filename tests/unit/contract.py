@@ -3,7 +3,7 @@
 import re
 from functools import cache
 
-from models import headers, topics
+from models import headers, reasons, topics
 
 PREFIX = "metriport."
 BREACHES = []  # of the test that runs
@@ -29,6 +29,11 @@ def breaches(topic, found):
     said += [f"{topic} has {name}, undeclared" for name, _ in ours if name not in headers.of(family)]
     said += [f"{topic} has a {name} of another form" for name, value in ours if not _has_form(name, value)]
     said += [f"{topic} has {name} twice" for name in {name for name, _ in ours if names.count(name) > 1}]
+    if (
+        family == "quarantined"
+        and headers.text(found, headers.QUARANTINE_REASON) not in reasons.OF_STAGE[topic.split(".")[1]]
+    ):
+        said.append(f"{topic} has a reason that is not one of its stage")
     return said
 
 

@@ -4,6 +4,7 @@ import ast
 import asyncio
 import re
 from pathlib import Path
+from typing import get_args
 
 import obstore
 import pytest
@@ -12,8 +13,9 @@ from cli import removals
 from cli.topics import losses
 from ingress.records import Delivery
 from ingress.records import records as received
-from models import envelope, headers, samples, topics
-from models.settings import WorkerSettings
+from models import envelope, headers, reasons, samples, topics
+from models.settings import KafkaSettings
+from models.stages import STAGES
 from streams.deliveries.job import DeliveriesJob
 from streams.engine.losses.losses import Loss
 from streams.links.link import Facts, Outcome
@@ -83,6 +85,28 @@ def test_a_header_says_one_sentence_and_no_topic_has_it_both_always_and_sometime
     assert declared.says.endswith(".")
     assert not set(declared.always) & set(declared.sometimes)
     assert len({*declared.always, *declared.sometimes}) == len(declared.always + declared.sometimes) > 0
+
+
+def raised(source):
+    """Yield the reasons that are given to `Poison` as words."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Poison":
+            yield from (each.value for each in ast.walk(node.args[0]) if isinstance(each, ast.Constant) and each.value)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_raises_its_own_reasons_only(stage):
+    own = [path.read_text() for path in (ROOT / "streams" / stage).rglob("*.py")]
+    words = {word for source in own for word in raised(source)}
+
+    assert words
+    assert words <= set(reasons.OF_STAGE[stage])
+
+
+def test_every_reason_has_its_sentence_and_is_one_of_a_stage():
+    assert set(reasons.SAYS) == {word for words in reasons.OF_STAGE.values() for word in words}
+    assert all(sentence.endswith(".") for sentence in reasons.SAYS.values())
+    assert set(get_args(reasons.Reason)) == set(reasons.SAYS)
 
 
 # --- the whole way of deliveries, with the real code of each stage and a Kafka in memory ---------------------------
@@ -216,7 +240,7 @@ _LOSS = Loss(kind="start", topic="metriport.webhooks", partition=0, position=5, 
 
 
 async def _operator(found):
-    settings = WorkerSettings(kafka_bootstrap_servers="nowhere:1")
+    settings = KafkaSettings(kafka_bootstrap_servers="nowhere:1")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(removals, "_producer", lambda _settings: Producer(found))
         patch.setattr(losses, "AIOKafkaProducer", lambda **_options: Producer(found))
@@ -230,7 +254,7 @@ def test_every_header_that_a_stage_writes_is_declared_for_its_topic_in_its_form(
 
 
 def test_every_topic_is_written_on_this_way(written):
-    tables = {topics.changelog(stage) for stage in topics.STAGES}
+    tables = {topics.changelog(stage) for stage in STAGES}
     states = {topic.name for topic in topics.catalogue() if topic.family == "state"}
     decided = {topics.release(stage) for stage in ("deliveries", "patients", "bundles")}
 

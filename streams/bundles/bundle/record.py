@@ -6,7 +6,8 @@ import msgspec
 from pydantic import ValidationError
 
 from models import records
-from streams.engine.job import Poison, Record
+from models.errors import Poison
+from streams.engine.job import Record
 
 # Nobody here looks into these. They stay bytes: no number in them is too large for us, and nothing is written anew.
 _PASSED_ON = ("metadata", "additionalIds", "filters")

@@ -11,15 +11,13 @@ Every byte is looked at a bounded number of times, whatever the bytes are.
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
 
+from models.errors import Poison
+from models.reasons import BundlesReason
 from streams.bundles.bundle.json_scan import members, skip_space, value_end
 
-UnreadableReason = Literal[
-    "not_json", "not_a_bundle", "truncated", "too_large", "other_patient", "too_many_resources", "too_costly"
-]
 Read = Callable[[int], bytes]
 
 _BOM = b"\xef\xbb\xbf"
@@ -29,15 +27,8 @@ _HEAD_BYTES = 32  # looking for all of a resource at once costs more than lookin
 _RESOURCE = b'"resource"'
 _FIRST_KEYS = (b'"fullUrl"', _RESOURCE)
 _LETTER_ESCAPED = b"\\u00"  # a name might be written with these
+_NO_OBJECT: dict[bytes, BundlesReason] = {b"": "truncated", b"[": "not_a_bundle"}  # how it begins instead
 _MEMBERS_MAX = 1000  # of the bundle itself: FHIR knows fifteen
-
-
-class Unreadable(Exception):
-    """The bytes are not a bundle that can be taken; nothing of them is published."""
-
-    def __init__(self, reason: UnreadableReason) -> None:
-        super().__init__(reason)
-        self.reason: UnreadableReason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,33 +80,33 @@ _ENTRIES = msgspec.json.Decoder(list[_Entry])
 
 
 def split(read: Read, *, block_bytes: int = 2**20, entry_bytes_max: int = 64 * 2**20) -> Iterator[Block]:
-    """Yield the resources of the bundle that `read(n)` gives, some at a time; raise `Unreadable` if it is not one.
+    """Yield the resources of the bundle that `read(n)` gives, some at a time; raise `Poison` if it is not one.
 
     A bundle that turns out unreadable may have yielded blocks before.
     """
     text = _Text(read, block_bytes=block_bytes, value_bytes_max=entry_bytes_max)
     if (first := text.peek()) != b"{":
-        raise Unreadable({b"": "truncated", b"[": "not_a_bundle"}.get(first, "not_json"))  # type: ignore[arg-type]
+        raise Poison(_NO_OBJECT.get(first, "not_json"))
     text.step()
     found: dict[object, object] = {}
     while (name := _member_name(text, first=not found)) is not None:
         if name in found or len(found) == _MEMBERS_MAX:
-            raise Unreadable("not_a_bundle")
+            raise Poison("not_a_bundle")
         if name == "entry":
             found[name] = None
             if found.get("resourceType", "Bundle") != "Bundle":
-                raise Unreadable("not_a_bundle")
+                raise Poison("not_a_bundle")
             if text.peek() != b"[":
-                raise Unreadable("truncated" if text.peek() == b"" else "not_a_bundle")
+                raise Poison("truncated" if text.peek() == b"" else "not_a_bundle")
             text.step()
             yield from _blocks(text)
         else:
             _, value = text.value()
             found[name] = _decoded(value) if name == "resourceType" else None
     if text.peek() != b"":
-        raise Unreadable("not_json")
+        raise Poison("not_json")
     if found.get("resourceType") != "Bundle":
-        raise Unreadable("not_a_bundle")
+        raise Poison("not_a_bundle")
 
 
 def _member_name(text: "_Text", *, first: bool) -> object:
@@ -126,7 +117,7 @@ def _member_name(text: "_Text", *, first: bool) -> object:
     if not first:
         text.expect(b",")
     if text.peek() not in {b'"', b""}:
-        raise Unreadable("not_json")
+        raise Poison("not_json")
     _, raw = text.value()
     text.expect(b":")
     text.peek()
@@ -180,7 +171,7 @@ class _Text:
     def expect(self, byte: bytes) -> None:
         """Go behind `byte`, which must come next."""
         if (found := self.peek()) != byte:
-            raise Unreadable("truncated" if found == b"" else "not_json")
+            raise Poison("truncated" if found == b"" else "not_json")
         self.step()
 
     def value(self) -> tuple[int, bytes]:
@@ -230,17 +221,17 @@ class _Text:
         try:
             end = value_end(self._data, at)
         except ValueError:
-            raise Unreadable("not_json") from None
+            raise Poison("not_json") from None
         if end is not None and end - at > self._value_bytes_max:
-            raise Unreadable("too_large")
+            raise Poison("too_large")
         return end
 
     def _grow(self) -> None:
         """Read on, because the value that begins here goes on."""
         if len(self._data) - self._at > self._value_bytes_max:
-            raise Unreadable("too_large")
+            raise Poison("too_large")
         if not self._more():
-            raise Unreadable("truncated")
+            raise Poison("truncated")
 
     def _more(self) -> bool:
         """Drop what is behind the window, and read on: at least as much as is left, so that growing stays linear."""

@@ -9,9 +9,10 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import ObjectStore
 
+from models.errors import Poison
 from streams.bundles.bundle.file import BundleFile
 from streams.bundles.bundle.progress import Progress
-from streams.engine.job import Poison, Unavailable
+from streams.engine.job import Unavailable
 
 _PIECE_BYTES = 2**18  # each piece that comes is progress, from a slow store too
 _REQUEST_BYTES = 2**25  # a request may take minutes, and the largest bundle many requests

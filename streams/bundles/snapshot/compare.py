@@ -6,8 +6,8 @@ from itertools import chain
 from typing import NamedTuple, Protocol
 
 from models import records
+from models.errors import Poison
 from streams.bundles.bundle.file import BundleFile
-from streams.bundles.bundle.split import Unreadable
 from streams.bundles.snapshot import diff, scan, subjects
 from streams.bundles.snapshot.diff import CONSOLIDATED, Difference, Rules, Source
 from streams.bundles.snapshot.manifest import Entry, Manifest
@@ -70,7 +70,7 @@ class Found(NamedTuple):
 def compare(
     claim: Claim, bundle: BundleFile, manifest: Manifest, examiner: Examiner, *, limits: SnapshotLimits, rules: Rules
 ) -> Found:
-    """Fold the bundle into `manifest`, which is changed; raise `Unreadable` if it cannot be taken."""
+    """Fold the bundle into `manifest`, which is changed; raise `Poison` if it cannot be taken."""
     look = _look(claim, bundle, manifest, limits, rules)
     if isinstance(look, Found):
         return look
@@ -159,7 +159,7 @@ def _judge(bundle: BundleFile, rows: list[Row], examiner: Examiner, limits: Snap
         row.references, row.outcome = finding.references, outcomes.setdefault(finding.outcome, finding.outcome)
         crashed += finding.finding == CRASHED
     if crashed > CRASHED_MAX:
-        raise Unreadable("too_costly")
+        raise Poison("too_costly")
     return abouts
 
 
@@ -179,7 +179,7 @@ def _refuse_strangers(patient: str, look: _Look, abouts: list[About]) -> None:
     # What was seen before is ours: it was accepted.
     ours = any(map(judgement.is_ours, abouts)) or any(digest != entry.rejected for entry, digest in look.seen)
     if not patients and not ours and any(strangers):
-        raise Unreadable(OTHER_PATIENT)
+        raise Poison(OTHER_PATIENT)
     for row, others in zip(look.rows, strangers, strict=True):
         if others or (row.type == _PATIENT and row.id and row.id != patient):
             row.finding, row.validation = "rejected", f"subject {OTHER_PATIENT}"
@@ -205,7 +205,7 @@ def _check_patient(patient: str, seen: list[tuple[Entry, bytes]], rows: list[Row
     patients = {entry.ids[0] for entry, _ in seen if entry.type == "Patient" and entry.ids}
     patients |= {row.id for row in rows if row.type == "Patient" and row.id}
     if patients and patient not in patients:
-        raise Unreadable(OTHER_PATIENT)
+        raise Poison(OTHER_PATIENT)
 
 
 def _source(claim: Claim, manifest: Manifest, seen: list[tuple[Entry, bytes]], rows: list[Row]) -> Source:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from streams.bundles.bundle.split import Block, Unreadable
+from models.errors import Poison
+from streams.bundles.bundle.split import Block
 from streams.bundles.resource.content_hash import NO_REFERENCES, raw_hash
 from streams.bundles.resource.facts import UNKNOWN_TYPE, facts
 from streams.bundles.resource.malformed import readable_part
@@ -73,7 +74,7 @@ class Survey:
             self._take(before + number, block.resources[number], hashes[number], start, end)
         self.resources += len(hashes)
         if self.resources > self._resources_max:
-            raise Unreadable("too_many_resources")
+            raise Poison("too_many_resources")
 
     def _surplus(self, hashes: list[bytes]) -> Iterator[int]:
         """Yield which of the resources without an id are more than are known; count all."""
@@ -118,7 +119,7 @@ class Survey:
 
 
 def survey(blocks: Iterable[Block], manifest: Manifest, *, trusted: bool, resources_max: int) -> Survey:
-    """Return the survey of a whole bundle; raise `Unreadable`."""
+    """Return the survey of a whole bundle; raise `Poison`."""
     found = Survey(manifest, trusted=trusted, resources_max=resources_max)
     for block in blocks:
         found.add(block)

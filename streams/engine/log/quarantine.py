@@ -12,15 +12,11 @@ from models.headers import (
     SETTLED,
     SOURCE,
 )
+from models.reasons import Reason
 from models.topics import QUARANTINE_ROOM_BYTES
 from streams.engine.job import Output, Record
 from streams.engine.log.record_size import STAMP_BYTES, output_bytes
 from streams.engine.log.source_header import without
-
-UNREADABLE = "unreadable"  # decode failed in a way nobody foresaw
-UNPROCESSABLE = "unprocessable"  # the work on it failed in a way nobody foresaw
-TOO_LARGE = "too_large"  # what became of it does not fit into a record
-TOO_COSTLY = "too_costly"  # the work on it ended the process, again and again
 
 _OURS = (
     QUARANTINE_REASON,
@@ -36,7 +32,7 @@ _OURS = (
 )
 
 
-def quarantined(record: Record, reason: str, *, topic: str, attempt: int = 1) -> Output:
+def quarantined(record: Record, reason: Reason, *, topic: str, attempt: int = 1) -> Output:
     """Return `record` as it goes to the quarantine `topic`."""
     facts = [
         (QUARANTINE_REASON, reason.encode()),

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from models import telemetry
+from models import reasons, telemetry
 from streams.engine.job import Job, Record, hook
-from streams.engine.log import checkpoint, quarantine
+from streams.engine.log import checkpoint
 from streams.engine.log.output_tails import Tails
 from streams.engine.log.source_header import Numbering
 from streams.engine.log.writer import Writer
@@ -57,7 +57,7 @@ class ShortWork:
             read=lambda keys: self._state.get_many(partition, keys),
             numbering=Numbering(topic, partition, tails.of(topic), self._settings.generation),
             record_bytes_max=self._settings.record_bytes_max,
-            refuse=quarantine.TOO_COSTLY if refused else None,
+            refuse=reasons.TOO_COSTLY if refused else None,
         )
         plan.changes |= checkpoint.marked(topic, records[-1])
         return plan

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from models import reasons
+from models.errors import Poison
+from models.reasons import Reason
 from models.telemetry import Event
 from streams.engine.fatal import where
-from streams.engine.job import RESERVED, Changes, Job, Output, Poison, Record, Topics, Unavailable
+from streams.engine.job import RESERVED, Changes, Job, Output, Record, Topics, Unavailable
 from streams.engine.log import quarantine
 from streams.engine.log.record_size import RECORD_OVERHEAD_BYTES, STAMP_BYTES, output_bytes
 from streams.engine.log.source_header import Numbering
@@ -40,7 +43,7 @@ class Refusal:
     """Why one record went to quarantine; `error` names an exception nobody foresaw, without its message."""
 
     record: Record
-    reason: str
+    reason: Reason
     error: str = ""
 
 
@@ -79,7 +82,7 @@ def plan_batch(
     read: ReadMany,
     numbering: Numbering,
     record_bytes_max: int,
-    refuse: str | None = None,
+    refuse: Reason | None = None,
 ) -> Plan:
     """Return what `records` become, in input order, quarantined ones too: places grow in every topic.
 
@@ -107,7 +110,7 @@ def plan_batch(
     return plan
 
 
-def refusal_of(record: Record, error: Exception, otherwise: str) -> Refusal:
+def refusal_of(record: Record, error: Exception, otherwise: Reason) -> Refusal:
     """Return why `record` is refused, or raise what is not its fault."""
     if isinstance(error, Poison):
         return Refusal(record, error.reason)
@@ -123,16 +126,16 @@ def check(job: Topics, outputs: Sequence[Output], changes: Changes, bytes_max: i
             raise LookupError("an output goes to a topic the job did not declare")
         most = quarantine.bytes_max(bytes_max) if output.topic == job.quarantine else bytes_max
         if output_bytes(output) + STAMP_BYTES > most:
-            raise Poison(quarantine.TOO_LARGE)
+            raise Poison(reasons.TOO_LARGE)
     # One record's changes are one record batch, so together they must fit.
     if (
         sum(len(key) + len(value or b"") + RECORD_OVERHEAD_BYTES for key, value in changes.items()) + STAMP_BYTES
         > bytes_max
     ):
-        raise Poison(quarantine.TOO_LARGE)
+        raise Poison(reasons.TOO_LARGE)
 
 
-def _refused(record: Record, reason: str) -> tuple[Any, Refusal, Sequence[bytes]]:
+def _refused(record: Record, reason: Reason) -> tuple[Any, Refusal, Sequence[bytes]]:
     return None, Refusal(record, reason), ()
 
 
@@ -141,7 +144,7 @@ def _decoded(job: Job[Any], record: Record) -> tuple[Any, Refusal | None, Sequen
         item = job.decode(record)
         return item, None, list(job.keys(item))
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one record must not stop its neighbours
-        return None, refusal_of(record, error, quarantine.UNREADABLE), ()
+        return None, refusal_of(record, error, reasons.UNREADABLE), ()
 
 
 def _applied(
@@ -155,5 +158,5 @@ def _applied(
         outputs = list(job.apply(item, view))
         check(job, outputs, view.changes, bytes_max)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one record must not stop its neighbours
-        return (), refusal_of(record, error, quarantine.UNPROCESSABLE)
+        return (), refusal_of(record, error, reasons.UNPROCESSABLE)
     return outputs, None

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
+from models import reasons
 from streams.engine.fatal import where
 from streams.engine.job import RESERVED, Changes, LongJob, Output, Record, Step, hook
 from streams.engine.log import checkpoint, quarantine
@@ -67,7 +68,7 @@ class LongWork:
     ) -> AsyncGenerator[Step | Refusal, None]:
         """Yield the job's steps; what it raises becomes the last one, unless it is not the record's fault."""
         if attempt.refused:
-            yield Refusal(record, quarantine.TOO_COSTLY)
+            yield Refusal(record, reasons.TOO_COSTLY)
             return
         try:
             async with aclosing(self._job.process(record, reading)) as steps:
@@ -75,7 +76,7 @@ class LongWork:
                     _check_step(self._job, step, self._settings.record_bytes_max)
                     yield step
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one record must not stop its neighbours
-            yield refusal_of(record, error, quarantine.UNPROCESSABLE)
+            yield refusal_of(record, error, reasons.UNPROCESSABLE)
 
     def _told(self, refusal: Refusal) -> tuple[list[Output], Refusal]:
         """Return what the job says of a record that is refused; if it cannot, that is noted and no one's obstacle."""

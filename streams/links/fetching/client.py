@@ -13,11 +13,11 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 from models import tuning
+from models.reasons import LinkReason
 from streams.links.fetching import address, networks
 from streams.links.fetching.address import AddressRules
 from streams.links.fetching.retry import Failure
 from streams.links.limits import KIB, MIB, FetchLimits
-from streams.links.link import Reason
 
 READ_BYTES = 256 * KIB
 BLOCK_BYTES_MAX = 16 * MIB
@@ -170,7 +170,7 @@ def _socket(info: tuple[Any, ...]) -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
-_REASONS: tuple[tuple[type[aiohttp.ClientError], Reason], ...] = (
+_REASONS: tuple[tuple[type[aiohttp.ClientError], LinkReason], ...] = (
     (aiohttp.InvalidURL, "bad_link"),
     (aiohttp.ClientConnectorCertificateError, "certificate"),
     (aiohttp.ServerTimeoutError, "timed_out"),

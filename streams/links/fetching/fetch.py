@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import aiohttp
 import stamina
 
+from models.reasons import LinkReason
 from streams.concurrency import iterate_in_thread
 from streams.engine.fatal import where
 from streams.links import content_type, events
@@ -22,7 +23,7 @@ from streams.links.fetching.inflate import CannotInflate, TooInflated
 from streams.links.fetching.read_ahead import read_ahead
 from streams.links.fetching.retry import Failure, is_expired, may_differ, may_retry
 from streams.links.limits import KIB, FetchLimits
-from streams.links.link import Facts, Link, Outcome, Reason
+from streams.links.link import Facts, Link, Outcome
 
 INFLATED_AT_ONCE = 4  # pieces
 ERROR_BYTES = 4 * KIB  # how much of an error's body is looked at
@@ -30,7 +31,7 @@ HEADER_CHARS_MAX = KIB  # of those that are told to others
 LENGTH_DIGITS_MAX = 19  # of 64 bits
 _OK = 200
 _SERVER_ERRORS = range(500, 600)
-_STATUSES: dict[int, Reason] = {
+_STATUSES: dict[int, LinkReason] = {
     403: "forbidden",
     404: "not_found",
     408: "server_error",

@@ -1,7 +1,8 @@
 """Why an attempt to fetch a link failed, and whether another one may help. Pure."""
 
+from models.reasons import LinkReason
 from streams.links.limits import FetchLimits
-from streams.links.link import Facts, Reason
+from streams.links.link import Facts
 
 # An outage, ours or theirs: it passes, and until it does only the deadline counts.
 _OUTAGES = frozenset({"server_error", "unreachable", "timed_out"})
@@ -15,9 +16,9 @@ EXPIRED = frozenset({"forbidden", "not_found"})
 class Failure(Exception):
     """An attempt failed. Carries nothing that came with the delivery or the answer; `facts` is what was kept of it."""
 
-    def __init__(self, reason: Reason, facts: Facts | None = None, *, expired: bool = False) -> None:
+    def __init__(self, reason: LinkReason, facts: Facts | None = None, *, expired: bool = False) -> None:
         super().__init__(reason)
-        self.reason: Reason = reason
+        self.reason: LinkReason = reason
         self.facts = facts
         self.expired = expired  # the server itself said that the link is dead
 

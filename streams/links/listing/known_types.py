@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from models import envelope, messages, records, topics
+from models.errors import Poison
 from streams.links import content_type
 from streams.links.fetching import address
 from streams.links.link import Link, Settled, moment
@@ -29,10 +30,6 @@ class Source(NamedTuple):
     timestamp_ms: int
 
 
-class UnknownShape(Exception):
-    """The record is not what its topic promises."""
-
-
 class _Found(NamedTuple):
     kind: Any
     urls: tuple[str, ...]
@@ -44,13 +41,13 @@ class _Found(NamedTuple):
 def links(kind: str, value: bytes, source: Source) -> list[Link]:
     """Return the links in a normalized record of the delivery type `kind`, the most urgent kinds being the caller's.
 
-    Raise `UnknownShape` if the record is not of that type.
+    Raise `Poison` if the record is not of that type.
     """
     told = messages.TYPES[kind]
     try:
         delivery: Any = told.record.model_validate_json(value)
     except ValidationError:
-        raise UnknownShape from None
+        raise Poison("unknown_shape") from None
     common = {name: field for name, field in delivery.model_dump(by_alias=True).items() if name in _COMMON_ALIASES}
     key = delivery.request_id if told.scope == "bulk" else delivery.patient_id
     received = moment(source.timestamp_ms)

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 from models import body as bodies
-from models.errors import Quarantined
+from models.errors import Poison
 from streams.links.fetching import address
 from streams.links.link import Settled
 
@@ -32,7 +32,7 @@ def read(value: bytes) -> dict[str, Any]:
     """Return the body, empty if it cannot be read."""
     try:
         return bodies.parse(value)
-    except Quarantined:
+    except Poison:
         return {}
 
 

@@ -3,27 +3,26 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Literal
 
 import stamina
 from msgspec import structs
 
+from models.errors import Poison
+from models.reasons import TOO_LARGE, UNPROCESSABLE, LinksReason
 from streams.engine.fatal import where
-from streams.engine.job import Output, Poison
+from streams.engine.job import Output
 from streams.links import events
 from streams.links.fetching.blobs import Blobs, StoreUnavailable
 from streams.links.link import Facts, Link, encode, moment, state_key
 from streams.links.publishing import bulk_csv
-from streams.links.publishing.committer import TOO_LARGE, UNPROCESSABLE, Settle, tell
+from streams.links.publishing.committer import Settle, tell
 from streams.links.publishing.lines import Lines
 from streams.links.publishing.records import Outputs
 from streams.links.tasks import Parts
 
 ROWS_MAX = 500  # per write
 RETRY_WAIT_S = 0.5  # at first, while the store is away
-NOT_A_RESULT = "wrong_content"
-NO_ROWS = "no_rows"
-TOO_MANY_ROWS = "too_many_rows"
-UNREADABLE_ROW = "unreadable_row"
 
 Numbered = tuple[int, Output]
 Attempt = Callable[[int, bytes], AbstractAsyncContextManager[None]]
@@ -59,7 +58,7 @@ class BulkRows:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _publish(self, partition: int, result: "_Result") -> None:
-        reason: str | None = None
+        reason: LinksReason | Literal[""] | None = None
         async for attempt in stamina.retry_context(
             on=_is_away, attempts=None, timeout=None, wait_initial=RETRY_WAIT_S, wait_jitter=RETRY_WAIT_S
         ):
@@ -75,7 +74,7 @@ class BulkRows:
         if await self._settle(partition, refused, {key: None}):
             tell(link.kind, "failed" if reason else "stored", reason)
 
-    async def _steps(self, partition: int, result: "_Result") -> str | None:
+    async def _steps(self, partition: int, result: "_Result") -> LinksReason | Literal[""] | None:
         """Write all rows that are left; return what is wrong with the file, or None if it is not ours any more."""
         try:
             async with aclosing(result.steps()) as steps:
@@ -84,7 +83,7 @@ class BulkRows:
                         return None
                     result.link = done
         except bulk_csv.NotAResult:
-            return NOT_A_RESULT
+            return "wrong_content"
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one file must not stop the others
@@ -113,7 +112,9 @@ class _Result:
     def __init__(self, link: Link, facts: Facts, outputs: Outputs, blobs: Blobs, *, rows_max: int) -> None:
         self.link = link
         self.facts = facts
-        self.lacks = ""  # what is wrong with the file as a whole, although all of its rows were looked at
+        self.lacks: LinksReason | Literal[""] = (
+            ""  # what is wrong with the file as a whole, although all of its rows were looked at
+        )
         self._outputs = outputs
         self._blobs = blobs
         self._rows_max = rows_max
@@ -135,7 +136,7 @@ class _Result:
                 chunk = lines[first : first + ROWS_MAX]
                 start, number = number + 1, number + len(chunk)
                 if start > self._rows_max:
-                    self.lacks = TOO_MANY_ROWS
+                    self.lacks = "too_many_rows"
                     return
                 if number > self.link.rows_done:
                     left = [item for item in enumerate(chunk, start) if item[0] > self.link.rows_done]
@@ -144,7 +145,7 @@ class _Result:
         if names is None:
             raise bulk_csv.NotAResult
         if not number:
-            self.lacks = NO_ROWS
+            self.lacks = "no_rows"
 
     async def _lines(self) -> AsyncIterator[list[bytes]]:
         """Yield the lines of the file, some at a time; cut in a thread, as a file may be all lines, or one."""
@@ -174,7 +175,7 @@ class _Result:
                 unread += 1
                 blob = self.facts.blob if len(line) > bulk_csv.ROW_BYTES_MAX else None
                 outputs.append(
-                    (number, self._outputs.quarantined(self.link, line, UNREADABLE_ROW, place=number, blob=blob))
+                    (number, self._outputs.quarantined(self.link, line, "unreadable_row", place=number, blob=blob))
                 )
             else:
                 outputs.append((number, self._outputs.row(self.link, number, row, at)))

@@ -7,8 +7,10 @@ from contextlib import suppress
 from itertools import chain, islice
 from typing import NamedTuple, Protocol
 
+from models.errors import Poison
+from models.reasons import TOO_LARGE, UNPROCESSABLE, LinksReason
 from streams.engine.fatal import where
-from streams.engine.job import Changes, Output, Poison
+from streams.engine.job import Changes, Output
 from streams.links import events
 from streams.links.link import state_key
 from streams.links.publishing.records import Outputs
@@ -16,8 +18,6 @@ from streams.links.scheduling.resequencer import Departure
 from streams.links.tasks import Parts
 
 LINKS_MAX = 200  # per write; well below what the engine recognises again after a crash
-TOO_LARGE = "too_large"
-UNPROCESSABLE = "unprocessable"
 
 
 class Settle(Protocol):
@@ -106,7 +106,7 @@ class Settling:
             events.BROKEN(error=where(error))
             return self._refused(departure, UNPROCESSABLE)
 
-    def _refused(self, departure: Departure, reason: str) -> _Ended:
+    def _refused(self, departure: Departure, reason: LinksReason) -> _Ended:
         link = departure.link
         return _Ended(departure, [self._outputs.quarantined(link, b"", reason, place=link.index)], "failed", reason)
 

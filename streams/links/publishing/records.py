@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from models import headers, topics
+from models import headers, reasons, topics
+from models.reasons import LinksReason
 from streams.engine.job import Output
-from streams.engine.log import quarantine
 from streams.links.link import Link, moment
 from streams.links.publishing import outcome
 from streams.links.publishing.bulk_csv import Row
@@ -33,7 +33,7 @@ class Outputs:
             topic = outcome.topic(link)
             yield Output(self._prefix + topic, link.key.encode(), value, _headers(link, topic, link.id, link.index, at))
         if outcome.is_quarantined(link, ended):
-            yield self.quarantined(link, value, ended.reason or "", place=link.index)
+            yield self.quarantined(link, value, ended.reason or reasons.UNPROCESSABLE, place=link.index)
 
     def row(self, link: Link, number: int, row: Row, at: datetime) -> Output:
         """Return the record of one row of a bulk result."""
@@ -47,7 +47,9 @@ class Outputs:
         value = outcome.row_record(link, number, fields)
         return Output(self._prefix + topics.BULK_PATIENTS, link.key.encode(), value, event)
 
-    def quarantined(self, link: Link, value: bytes, reason: str, *, place: int, blob: str | None = None) -> Output:
+    def quarantined(
+        self, link: Link, value: bytes, reason: LinksReason, *, place: int, blob: str | None = None
+    ) -> Output:
         """Return the quarantine record of a link, or of one row of what it led to; nothing but `value` makes it large.
 
         `blob`: where all the bytes are, if `value` is not all of them.
@@ -75,9 +77,7 @@ class Outputs:
             kind="quarantine",
             time=headers.timestamp(moment(0)),
         )
-        return Output(
-            self.quarantine, None, value, [*event, (headers.QUARANTINE_REASON, quarantine.UNREADABLE.encode())]
-        )
+        return Output(self.quarantine, None, value, [*event, (headers.QUARANTINE_REASON, reasons.UNREADABLE.encode())])
 
 
 def _cut(header: headers.Header) -> headers.Header:

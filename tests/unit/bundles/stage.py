@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from models.errors import Poison
 from streams.bundles.bundle.file import bundle_file
 from streams.bundles.job import BundlesJob, Options
 from streams.bundles.snapshot.compare import SnapshotLimits
@@ -17,7 +18,7 @@ from streams.bundles.snapshot.diff import Grace
 from streams.bundles.validation.build import Standards
 from streams.bundles.validation.build import judges as build_judges
 from streams.bundles.validation.chunk import Chunk, examine
-from streams.engine.job import RESERVED, Output, Poison
+from streams.engine.job import RESERVED, Output
 from tests.unit.engine.fakes import Crash, MemoryKafka, MemoryState, Process
 
 judges = cache(build_judges)

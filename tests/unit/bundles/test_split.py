@@ -6,9 +6,10 @@ import random
 
 import pytest
 
+from models.errors import Poison
 from streams.bundles.bundle import json_scan as json_text
 from streams.bundles.bundle import split as split_module
-from streams.bundles.bundle.split import Unreadable, split
+from streams.bundles.bundle.split import split
 from tests.unit.bundles.stage import bundle_of, observation
 
 RESOURCES = [observation(number, note=[{"text": 'a "}],{\\ \n é'}, {"text": "b"}]) for number in range(40)]
@@ -83,7 +84,7 @@ def test_an_entry_without_a_resource_stands_for_itself_so_that_it_is_refused(ent
     ],
 )
 def test_what_is_no_bundle_is_unreadable_with_a_reason(raw, reason):
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(Poison) as caught:
         resources(raw)
 
     assert caught.value.reason == reason
@@ -269,6 +270,6 @@ def count_bytes_looked_at(monkeypatch):
 def unreadable(raw, **limits):
     try:
         resources(raw, **limits)
-    except Unreadable as error:
+    except Poison as error:
         return error.reason
     return None

@@ -3,9 +3,9 @@
 import pytest
 from obstore.store import LocalStore, MemoryStore
 
+from models.errors import Poison
 from streams.bundles.bundle.progress import Progress
 from streams.bundles.bundle.store import Blobs
-from streams.engine.job import Poison
 
 
 @pytest.fixture(params=["memory", "folder"])

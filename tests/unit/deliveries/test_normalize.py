@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from models import body, messages, samples, wire
-from models.errors import Quarantined
+from models.errors import Poison
 from streams.deliveries.normalize import normalize
 
 MODELS = {name: kind.record for name, kind in messages.TYPES.items()}
@@ -184,7 +184,7 @@ CONVERSION = samples.load("medical.document-conversion")
     ],
 )
 def test_what_cannot_be_mapped_has_a_reason(raw, reason):
-    with pytest.raises(Quarantined) as caught:
+    with pytest.raises(Poison) as caught:
         normalize(body.parse(raw), index=0, received_at=RECEIVED)
 
     assert caught.value.reason == reason
@@ -194,7 +194,7 @@ def test_a_body_kept_in_one_piece_for_many_patients_is_quarantined():
     delivery = samples.load("medical.document-conversion")
     delivery["patients"] *= 2
 
-    with pytest.raises(Quarantined) as caught:
+    with pytest.raises(Poison) as caught:
         normalize(delivery, index=None, received_at=RECEIVED)
 
     assert caught.value.reason == "too_many_patients"

@@ -1,6 +1,7 @@
 """Small jobs for the engine's tests."""
 
-from streams.engine.job import Output, Poison, Step
+from models.errors import Poison
+from streams.engine.job import Output, Step
 
 
 class Fold:

@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from streams.engine.job import Output, Poison
+from models.errors import Poison
+from streams.engine.job import Output
 from tests.unit.engine.fakes import Crash, MemoryKafka, Process, Record
 from tests.unit.engine.jobs import Fold
 

@@ -2,8 +2,9 @@ import asyncio
 
 import pytest
 
+from models.errors import Poison
 from models.headers import get
-from streams.engine.job import Output, Poison, Step
+from streams.engine.job import Output, Step
 from streams.engine.work.stepwise import PendingReading
 from tests.unit.engine.fakes import MemoryKafka, MemoryState, Process, Record
 from tests.unit.engine.jobs import Walk

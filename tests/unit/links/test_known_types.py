@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from models import samples
+from models.errors import Poison
 from streams.deliveries.normalize import normalize
 from streams.links import link as codec
 from streams.links.link import Facts, Outcome
@@ -224,7 +225,7 @@ def test_numbers_beyond_64_bits_pass_through_the_table():
 
 
 def test_what_is_no_normalized_record_is_refused():
-    with pytest.raises(known_types.UnknownShape):
+    with pytest.raises(Poison):
         known_types.links("patient.admit", b'{"url": 5}', SOURCE)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import body
-from models.errors import Quarantined
+from models.errors import Poison
 
 JSON = st.dictionaries(
     st.text(),
@@ -34,7 +34,7 @@ def test_any_object_is_read_as_it_was_written(value, separators, ascii_only):
     ],
 )
 def test_a_name_given_twice_is_ambiguous_wherever_it_stands(raw):
-    with pytest.raises(Quarantined) as caught:
+    with pytest.raises(Poison) as caught:
         body.parse(raw)
 
     assert caught.value.reason == "ambiguous"

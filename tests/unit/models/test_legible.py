@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import body, envelope
-from models.errors import Quarantined
+from models.errors import Poison
 from models.legible import BYTES_MAX, DEPTH_MAX, legible
 
 JSON = st.recursive(
@@ -66,7 +66,7 @@ def test_what_is_odd_in_the_metadata_costs_no_more_than_itself(data, expected):
     ids=["message", "patient", "deep in a patient"],
 )
 def test_a_name_given_twice_where_it_is_understood_makes_a_body_ambiguous(raw):
-    with pytest.raises(Quarantined, match="ambiguous"):
+    with pytest.raises(Poison, match="ambiguous"):
         body.parse(raw)
 
 
@@ -91,7 +91,7 @@ def test_whatever_comes_is_read_or_refused_with_a_reason(parts):
     raw = b"".join(parts)
 
     envelope.read(raw)
-    with suppress(Quarantined):
+    with suppress(Poison):
         body.parse(raw)
 
 
