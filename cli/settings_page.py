@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -10,13 +9,14 @@ from pydantic.fields import FieldInfo
 from ingress.settings import IngressSettings
 from models.settings import CatalogueSettings, Settings
 from models.stages import STAGES
+from streams.settings import class_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 
 # Every process, and the class that it loads.
 PROCESSES: dict[str, type[Settings]] = {
     "ingress": IngressSettings,
-    **{name: resolve_name(stage.settings) for name, stage in STAGES.items()},
+    **{name: class_of(name) for name in STAGES},
     "topics": CatalogueSettings,
 }
 
@@ -103,7 +103,7 @@ def _default(name: str, field: FieldInfo) -> str:
         return "`file://…/var/blobs`"
     if field.is_required():
         return "required"
-    if not field.default and not isinstance(field.default, bool | int | float):
+    if field.default_factory is not None or field.default in (None, ()):
         return "unset"
     return _value(name, field.default)
 

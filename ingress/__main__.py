@@ -11,14 +11,15 @@ def main() -> int:
     # Loading takes a second. Until the loop listens there is nothing to end in order, and nothing to say.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from ingress import server  # noqa: PLC0415 - it is what takes the second
+    from ingress.preparing import prepare  # noqa: PLC0415
     from ingress.settings import IngressSettings  # noqa: PLC0415
-    from models import privacy, security, settings, telemetry  # noqa: PLC0415
+    from models import privacy, settings, telemetry  # noqa: PLC0415
     from models.errors import Misconfigured  # noqa: PLC0415
 
     privacy.begin()
     try:
         found = settings.load(IngressSettings)
-        security.ssl_context(found)  # what it would say while the ingress serves, nobody would read
+        prepare(found)
     except Misconfigured as error:
         return _complain(error, USAGE)
     telemetry.configure(level=found.log_level, style=found.log_format)

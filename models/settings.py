@@ -6,11 +6,12 @@ declared in one class only. Every limit carries its unit in its name.
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict, SettingsError
 
 from models.errors import Misconfigured
 from models.fhir_types import R4_TYPES
@@ -160,12 +161,24 @@ class CatalogueSettings(StateTypesSettings, KafkaSettings):
 
 
 def load(kind: type[_Settings], **overrides: Any) -> _Settings:  # noqa: ANN401 - whatever the fields take
-    """Return the settings of one process, or raise `Misconfigured` with one line per problem and no values in it."""
-    try:
-        return kind(**overrides)
-    except ValidationError as error:
-        lines = [_sentence(kind, item["loc"], item) for item in error.errors(include_input=False)]
-        raise Misconfigured(" ".join(lines)) from None
+    """Return the settings of one process, or raise `Misconfigured` with a sentence per problem and no secret in it."""
+    return load_all([kind], **overrides)[0]
+
+
+def load_all(kinds: Iterable[type[_Settings]], **overrides: Any) -> list[_Settings]:  # noqa: ANN401
+    """Return the settings of several processes; what is wrong for more than one of them is told once."""
+    found: list[_Settings] = []
+    sentences: dict[str, None] = {}
+    for kind in kinds:
+        try:
+            found.append(kind(**overrides))
+        except ValidationError as error:
+            sentences |= dict.fromkeys(_sentence(kind, item["loc"], item) for item in error.errors(include_input=False))
+        except SettingsError as error:
+            sentences[_no_json(error)] = None
+    if sentences:
+        raise Misconfigured(" ".join(sentences))
+    return found
 
 
 def given() -> set[str]:
@@ -183,8 +196,14 @@ def renamed() -> list[str]:
     ]
 
 
+def _no_json(error: SettingsError) -> str:
+    # It says: error parsing value for field "fhir_level_by_type" from source "EnvSettingsSource"
+    name = str(error).partition('field "')[2].partition('"')[0]
+    return f"{name.upper()}: must be JSON."
+
+
 def _sentence(kind: type[BaseSettings], location: tuple[int | str, ...], item: Any) -> str:  # noqa: ANN401 - pydantic's
-    said = item["msg"].removeprefix("Value error, ")
+    said = item["msg"].removeprefix("Value error, ").replace("Input should", "must")
     if not location:
         return f"{said}."
     name = str(location[0])

@@ -3,10 +3,14 @@
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from models import privacy
+from models import preparing
+from models.errors import Misconfigured
 
 # Object stores, by the first letters of their URL, and how the names of their variables in the environment begin.
 _REMOTE = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}
@@ -18,11 +22,23 @@ _FROM_ENVIRONMENT = ("allow_http", "allow_invalid_certificates", "proxy_url", "p
 
 
 def open_store(url: str) -> ObjectStore:
-    """Return the store at `url`: `file://`, `s3://`, `gs://`, `az://` or `memory://`."""
+    """Return the store at `url`: `file://`, `s3://`, `gs://`, `az://` or `memory://`.
+
+    Raise `Misconfigured` if it cannot be one; whether a remote one answers is not looked at.
+    """
     if url.startswith("file:"):
-        store = LocalStore.from_url(url, mkdir=True)
-        privacy.keep(Path(str(store.prefix)), look_within=False)
-        return store
+        path = Path(url2pathname(urlsplit(url).path))
+        preparing.folder("BLOB_STORE_URL", path, look_within=False)
+        return LocalStore(path)
+    try:
+        return _remote(url)
+    except BaseError as error:
+        # "Generic MicrosoftAzure error: Account must be specified", then the library's own view of it.
+        why = str(error).partition("\n")[0].rpartition("error: ")[2]
+        raise Misconfigured(f"BLOB_STORE_URL cannot be used: {why}.") from None
+
+
+def _remote(url: str) -> ObjectStore:
     variables = _REMOTE.get(url[:2])
     if variables is None:
         return from_url(url)

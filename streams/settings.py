@@ -1,12 +1,13 @@
 """What an operator can set for every stage of the worker, and for those that share a blob store."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
 from pydantic import AliasChoices, Field, field_validator
 
-from models.settings import Folder, KafkaSettings, ProcessSettings, Settings, load
+from models.settings import Folder, KafkaSettings, ProcessSettings, Settings, load_all
 from models.stages import STAGES
 
 # The library knows more names for the same stores, and others: these are the ones that were tried.
@@ -79,6 +80,16 @@ class BlobStoreSettings(Settings):
 
 
 def of_stage(stage: str, **overrides: Any) -> StageSettings:  # noqa: ANN401 - whatever the fields take
-    """Return the settings of one stage; raise `Misconfigured` with one line per problem."""
-    settings: StageSettings = load(resolve_name(STAGES[stage].settings), **overrides)
-    return settings
+    """Return the settings of one stage; raise `Misconfigured` with a sentence per problem."""
+    return of_stages([stage], **overrides)[0]
+
+
+def of_stages(stages: Iterable[str], **overrides: Any) -> list[StageSettings]:  # noqa: ANN401
+    """Return the settings of these stages; raise `Misconfigured` with a sentence per problem of any of them."""
+    return load_all([class_of(stage) for stage in stages], **overrides)
+
+
+def class_of(stage: str) -> type[StageSettings]:
+    """Return the class of a stage's settings; loads no more of the stage than that."""
+    kind: type[StageSettings] = resolve_name(STAGES[stage].settings)
+    return kind

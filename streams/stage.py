@@ -16,6 +16,7 @@ from models.settings import renamed
 from models.stages import STAGES
 from streams import health, settings
 from streams.engine.app import Worker, run
+from streams.preparing import prepare
 from streams.settings import StageSettings
 
 USAGE = 2
@@ -23,7 +24,7 @@ USAGE = 2
 
 def build(stage: str, found: StageSettings) -> Worker:
     """Return a stage by its name, ready to run on uvloop; call it before there is another loop."""
-    privacy.keep(found.state_dir)
+    prepare(found)
     # Before, not when it runs: Faust's parts take the loop they find as they are made, and keep it.
     uvloop.install()
     worker: Worker = resolve_name(STAGES[stage].build)(found)

@@ -14,7 +14,8 @@ from models.errors import Misconfigured
 from models.settings import CatalogueSettings, load, renamed
 from models.stages import STAGES
 from streams import supervisor
-from streams.settings import of_stage
+from streams.preparing import prepare
+from streams.settings import of_stages
 
 
 def ingress() -> None:
@@ -33,7 +34,9 @@ def worker(
     chosen = tuple(stages or STAGES)
     if unknown := set(chosen) - set(STAGES):
         raise Misconfigured(f"There is no stage {min(unknown)!r}. There are: {', '.join(STAGES)}.")
-    settings = [of_stage(stage) for stage in chosen]
+    settings = of_stages(chosen)
+    for each in settings:
+        prepare(each)
     telemetry.configure(level=settings[0].log_level, style=settings[0].log_format)
     for sentence in renamed():
         telemetry.SETTING_RENAMED(sentence=sentence)

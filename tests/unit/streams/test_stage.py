@@ -36,4 +36,4 @@ def test_wrong_settings_that_only_one_stage_has_end_it_with_a_sentence_and_the_c
     )
 
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == "FHIR_LEVEL: Input should be 'off', 'structure' or 'lint'.\n"
+    assert ended.stderr == "FHIR_LEVEL: must be 'off', 'structure' or 'lint'.\n"

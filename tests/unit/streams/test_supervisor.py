@@ -1,5 +1,9 @@
 """When a stage is started again."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from streams.supervisor import FIRST_PAUSE_S, HEALTHY_AFTER_S, LAST_PAUSE_S, pause_after
@@ -16,3 +20,28 @@ from streams.supervisor import FIRST_PAUSE_S, HEALTHY_AFTER_S, LAST_PAUSE_S, pau
 )
 def test_the_pause_grows_until_a_stage_ran_well(previous_s, ran_s, expected):
     assert pause_after(previous_s, ran_s=ran_s) == expected
+
+
+# In a process of its own: it has a loop, and children of its own.
+SUPERVISE = """
+import asyncio, sys
+from streams.supervisor import supervise
+
+sys.exit(asyncio.run(supervise(["bundles"], stop_timeout_s=5)))
+"""
+
+
+def test_a_stage_that_ends_for_its_settings_is_not_started_again_and_its_exit_code_goes_up(tmp_path):
+    wrong = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "FHIR_LEVEL": "x", "STATE_DIR": str(tmp_path)}
+
+    ended = subprocess.run(
+        [sys.executable, "-c", SUPERVISE],
+        env=os.environ | wrong,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 2
+    assert (ended.stdout + ended.stderr).count("stage_started") == 1
