@@ -15,19 +15,19 @@ from models.errors import Misconfigured
 from models.settings import renamed
 from models.stages import STAGES
 from streams import health, settings
-from streams.engine.app import Worker, run
+from streams.engine.app import Stage, run
 from streams.preparing import prepare
 from streams.settings import StageSettings
 
 USAGE = 2
 
 
-def build(stage: str, found: StageSettings) -> Worker:
+def build(stage: str, found: StageSettings) -> Stage:
     """Return a stage by its name, ready to run on uvloop; call it before there is another loop."""
     prepare(found)
     # Before, not when it runs: Faust's parts take the loop they find as they are made, and keep it.
     uvloop.install()
-    worker: Worker = resolve_name(STAGES[stage].build)(found)
+    worker: Stage = resolve_name(STAGES[stage].build)(found)
     return worker
 
 

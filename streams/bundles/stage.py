@@ -21,14 +21,14 @@ from streams.bundles.snapshot.diff import Grace
 from streams.bundles.validation.build import Standards, validator_id
 from streams.bundles.validation.pool import Pool, PoolLimits
 from streams.configuration import engine_settings
-from streams.engine.app import Worker, create
+from streams.engine.app import Stage, create
 
 SOURCES = (topics.BUNDLES, topics.release("bundles"))
 
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
-def worker(settings: BundlesSettings) -> Worker:
+def worker(settings: BundlesSettings) -> Stage:
     """Return the stage, ready to run."""
     blobs = Blobs(open_store(settings.blob_store_url), bytes_max=settings.bundle_bytes_max)
     job = BundlesJob(blobs, Pool(_standards(settings), _pool_limits(settings)), _options(settings))

@@ -8,10 +8,10 @@ from models import topics
 from streams.configuration import engine_settings
 from streams.deliveries.job import DeliveriesJob
 from streams.deliveries.settings import DeliveriesSettings
-from streams.engine.app import Worker, create
+from streams.engine.app import Stage, create
 
 
-def worker(settings: DeliveriesSettings) -> Worker:
+def worker(settings: DeliveriesSettings) -> Stage:
     """Return the stage, ready to run."""
     job = DeliveriesJob(settings.topic_prefix, deduplicate=settings.deduplicate)
     engine = engine_settings("deliveries", [topics.WEBHOOKS], settings, batch_records_max=settings.batch_records_max)

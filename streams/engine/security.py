@@ -1,10 +1,6 @@
-"""The same credentials in the words of aiokafka and of Faust."""
-
-# ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
+"""Renders how to enter Kafka in the words of aiokafka; Faust's are in `driver.app`."""
 
 from typing import Any
-
-import faust
 
 from streams.engine.settings import Security
 
@@ -21,15 +17,3 @@ def for_aiokafka(security: Security) -> dict[str, Any]:
             "sasl_plain_password": security.password,
         }
     return options
-
-
-def for_faust(security: Security) -> Any:
-    """Return Faust's `broker_credentials`, or None."""
-    if security.protocol.startswith("SASL"):
-        return faust.SASLCredentials(
-            username=security.username,
-            password=security.password,
-            mechanism=security.mechanism,
-            ssl_context=security.ssl_context,
-        )
-    return faust.SSLCredentials(security.ssl_context) if security.protocol == "SSL" else None

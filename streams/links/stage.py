@@ -14,7 +14,7 @@ import stamina.instrumentation
 from models import topics
 from streams.blob_store import open_store
 from streams.configuration import engine_settings
-from streams.engine.app import Worker, create
+from streams.engine.app import Stage, create
 from streams.engine.fatal import die
 from streams.links.fetching.address import AddressRules
 from streams.links.fetching.blobs import Blobs
@@ -26,7 +26,7 @@ from streams.links.listing.known_types import topics_with_links
 from streams.links.settings import LinksSettings
 
 
-def worker(settings: LinksSettings) -> Worker:
+def worker(settings: LinksSettings) -> Stage:
     """Return the stage, ready to run."""
     # Its own events tell of retries; stamina's would print what it was called with.
     stamina.instrumentation.set_on_retry_hooks(())

@@ -5,12 +5,12 @@ Delivery: as every stage. The state does not depend on the order in which topics
 """
 
 from streams.configuration import engine_settings
-from streams.engine.app import Worker, create
+from streams.engine.app import Stage, create
 from streams.patients.job import SOURCES, PatientsJob
 from streams.patients.settings import PatientsSettings
 
 
-def worker(settings: PatientsSettings) -> Worker:
+def worker(settings: PatientsSettings) -> Stage:
     """Return the stage, ready to run."""
     engine = engine_settings("patients", SOURCES, settings, batch_records_max=settings.batch_records_max)
     return create(PatientsJob(settings.topic_prefix), engine)

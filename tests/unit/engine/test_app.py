@@ -7,7 +7,8 @@ import pytest
 
 from streams.engine import app as engine_app
 from streams.engine.app import create
-from streams.engine.security import for_aiokafka, for_faust
+from streams.engine.driver.app import credentials
+from streams.engine.security import for_aiokafka
 from streams.engine.settings import Security
 from tests.unit.engine.fakes import settings
 from tests.unit.engine.jobs import Fold
@@ -75,7 +76,7 @@ def test_whatever_ends_faust_ends_the_stage_in_our_words(tmp_path, monkeypatch):
 
 
 def test_credentials_reach_faust_and_aiokafka_alike():
-    mine, theirs = for_aiokafka(SASL), for_faust(SASL)
+    mine, theirs = for_aiokafka(SASL), credentials(SASL)
 
     assert (mine["sasl_plain_username"], mine["sasl_mechanism"]) == (theirs.username, "SCRAM-SHA-512")
     assert mine["ssl_context"] is theirs.ssl_context
@@ -83,7 +84,7 @@ def test_credentials_reach_faust_and_aiokafka_alike():
 
 
 def test_nothing_is_asked_of_an_open_kafka():
-    assert (for_aiokafka(Security()), for_faust(Security())) == ({"security_protocol": "PLAINTEXT"}, None)
+    assert (for_aiokafka(Security()), credentials(Security())) == ({"security_protocol": "PLAINTEXT"}, None)
 
 
 def test_a_password_is_not_in_the_settings_text():

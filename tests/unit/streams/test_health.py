@@ -11,8 +11,7 @@ from streams.engine.work.positions import Facts
 def worker(*partitions):
     facts = {partition: Facts(7, 5, 5, 1, 2.0) for partition in partitions}
     told = Health(ready=True, waiting_for="", partitions=facts, restored_records=0, restored_s=0.0, stuck_s=0.0)
-    memory = SimpleNamespace(used_bytes=1)
-    return SimpleNamespace(settings=SimpleNamespace(stage="moving"), health=lambda: told, state_memory=memory)
+    return SimpleNamespace(settings=SimpleNamespace(stage="moving"), health=lambda: told, state_bytes=1)
 
 
 def lines():
