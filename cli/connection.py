@@ -10,7 +10,7 @@ from cli.broker.errors import Unreachable
 from cli.broker.readiness import somebody_listens
 from models.security import client_options
 from models.settings import KafkaSettings
-from streams.engine.asking import create_nothing
+from streams.engine.kafka.topic_creation import never_create_topics
 
 REQUEST_TIMEOUT_MS = 15_000
 
@@ -20,7 +20,7 @@ async def administration(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdmin
     """Have an admin client for a while; raise `Unreachable` if nobody answers, now or later."""
     if not await somebody_listens(settings.kafka_bootstrap_servers):
         raise Unreachable(f"No Kafka answers at {settings.kafka_bootstrap_servers}.")
-    create_nothing()
+    never_create_topics()
     admin = AIOKafkaAdminClient(request_timeout_ms=REQUEST_TIMEOUT_MS, **client_options(settings))
     try:
         await admin.start()

@@ -16,8 +16,8 @@ from models import headers, topics
 from models.security import client_options
 from models.settings import KafkaSettings
 from models.stages import STAGES
-from streams.engine.log.reader import KafkaLogs
-from streams.engine.log.recorded import recorded
+from streams.engine.kafka.reader import KafkaLogs
+from streams.engine.kafka.recorded import recorded
 from streams.engine.losses import decisions
 from streams.engine.losses.losses import Loss, examine
 from streams.engine.settings import EngineSettings

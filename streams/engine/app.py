@@ -12,10 +12,10 @@ from streams.engine.driver.app import Driver
 from streams.engine.fatal import Fatal, before_end, die
 from streams.engine.health import Health, Signs, health_of
 from streams.engine.job import Job, LongJob, hook
-from streams.engine.log import header_names
-from streams.engine.log.producer import Producer
-from streams.engine.log.reader import KafkaLogs
-from streams.engine.log.restore import Restoration, restore
+from streams.engine.kafka import header_names
+from streams.engine.kafka.producer import Producer
+from streams.engine.kafka.reader import KafkaLogs
+from streams.engine.kafka.restore import Restoration, restore
 from streams.engine.settings import EngineSettings
 from streams.engine.watchdog import Watchdog
 from streams.engine.work.engine import Engine

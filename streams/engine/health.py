@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from streams.engine.log.restore import Restoration
+from streams.engine.kafka.restore import Restoration
 from streams.engine.ports import LogPartition
 from streams.engine.work.positions import Facts, Positions
 

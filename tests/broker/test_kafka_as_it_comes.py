@@ -20,8 +20,8 @@ from ingress import connection
 from ingress.producer import Producer
 from ingress.settings import IngressSettings
 from models.topics import catalogue
-from streams.engine.log.producer import Producer as StageProducer
-from streams.engine.log.reader import KafkaLogs
+from streams.engine.kafka.producer import Producer as StageProducer
+from streams.engine.kafka.reader import KafkaLogs
 from streams.engine.settings import EngineSettings
 
 AS_IT_COMES = {"auto.create.topics.enable": "true", "num.partitions": "1"}

@@ -12,7 +12,7 @@ import uvloop
 from models.errors import Poison
 from streams.engine.app import create, run
 from streams.engine.job import Output
-from streams.engine.log.producer import Producer
+from streams.engine.kafka.producer import Producer
 from streams.engine.settings import EngineSettings
 
 KINDS = 3

@@ -7,13 +7,36 @@ one, so that a death says who it was, and no neighbour is taken for it.
 
 from typing import Literal, NamedTuple
 
-from streams.engine.crashes.work_file import Begun, Ending
-
 OWN_MAX = 2
 UNEXPLAINED_MAX = 5
 UNEXPLAINED_ALONE = 2  # from here on alone
 
 Cause = Literal["own", "unexplained", "one of several", "innocent"]
+
+
+class Begun(NamedTuple):
+    """One piece of work that was begun and not ended; `blamed` if it is known to have ended the process."""
+
+    partition: int
+    work: str
+    blamed: bool
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the state lists it, beside the records of its sources."""
+        return self.work.startswith("at ")
+
+
+class Ending(NamedTuple):
+    """How the process before this one ended.
+
+    `explained`: it said so itself. `by_itself`: it crashed, or the system killed for memory in its control group.
+    """
+
+    explained: bool
+    by_itself: bool
+    is_known: bool  # false on a host that has not seen it
+    begun: tuple[Begun, ...]
 
 
 class Suspect(NamedTuple):

@@ -11,34 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from streams.engine.crashes import memory_kills
+from streams.engine.crashes.suspicion import Begun, Ending
 
 SLOT_BYTES = 512  # a topic's name has at most 249
 _RUNNING, _ENDED = "running", "ended"
-
-
-class Begun(NamedTuple):
-    """One piece of work that was begun and not ended; `blamed` if it is known to have ended the process."""
-
-    partition: int
-    work: str
-    blamed: bool
-
-    @property
-    def is_listed(self) -> bool:
-        """Whether the state lists it, beside the records of its sources."""
-        return self.work.startswith("at ")
-
-
-class Ending(NamedTuple):
-    """How the process before this one ended.
-
-    `explained`: it said so itself. `by_itself`: it crashed, or the system killed for memory in its control group.
-    """
-
-    explained: bool
-    by_itself: bool
-    is_known: bool  # false on a host that has not seen it
-    begun: tuple[Begun, ...]
 
 
 class InWork(NamedTuple):

@@ -8,12 +8,12 @@ from typing import Any, NoReturn
 import faust
 from faust.stores import STORES
 
-from streams.engine.asking import create_nothing
 from streams.engine.driver.assignor import OursOnly
 from streams.engine.driver.state_memory import StateMemory
 from streams.engine.driver.store import BatchStore
 from streams.engine.driver.tables import BatchTables
 from streams.engine.driver.transport import BatchTransport
+from streams.engine.kafka.topic_creation import never_create_topics
 from streams.engine.settings import EngineSettings, Security
 from streams.engine.work.engine import Engine
 from streams.engine.work.positions import Positions
@@ -30,7 +30,7 @@ class Driver:
     def __init__(self, settings: EngineSettings, *, end: Callable[[BaseException | str], NoReturn]) -> None:
         self._settings = settings
         self._end = end
-        create_nothing()
+        never_create_topics()
         self.app = _app(settings)  # `faust -A` runs it
         self.store: BatchStore = _table(self.app, settings).data
 

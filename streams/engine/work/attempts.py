@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from streams.engine import events
-from streams.engine.crashes.suspicion import Suspect, cause, counted, decode, pending
-from streams.engine.crashes.work_file import Begun, Ending, WorkFile
+from streams.engine.crashes.suspicion import Begun, Ending, Suspect, cause, counted, decode, pending
+from streams.engine.crashes.work_file import WorkFile
 from streams.engine.fatal import Fatal
 from streams.engine.job import RESERVED, Changes, Record, Unavailable
 from streams.engine.log import checkpoint

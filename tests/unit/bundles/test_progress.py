@@ -11,8 +11,8 @@ from streams.bundles.bundle.store import Blobs
 from streams.bundles.job import BundlesJob, Options
 from streams.engine.crashes.work_file import WorkFile
 from streams.engine.health import Signs, health_of
+from streams.engine.kafka.restore import Restoration
 from streams.engine.log.output_tails import Tails
-from streams.engine.log.restore import Restoration
 from streams.engine.log.writer import Writer
 from streams.engine.work.assignment import Term
 from streams.engine.work.attempts import Attempts

@@ -8,7 +8,7 @@ import pytest
 from streams.engine import app as engine_app
 from streams.engine.app import create
 from streams.engine.driver.app import credentials
-from streams.engine.security import for_aiokafka
+from streams.engine.kafka.security import for_aiokafka
 from streams.engine.settings import Security
 from tests.unit.engine.fakes import settings
 from tests.unit.engine.jobs import Fold

@@ -1,6 +1,6 @@
 import asyncio
 
-from streams.engine.log.byte_budget import ByteBudget
+from streams.engine.kafka.byte_budget import ByteBudget
 
 
 async def test_bytes_beyond_the_budget_wait_until_some_are_given_back():

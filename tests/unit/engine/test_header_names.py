@@ -8,7 +8,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
-from streams.engine.log import header_names
+from streams.engine.kafka import header_names
 
 PLAIN, GZIP, SNAPPY, LZ4, ZSTD = range(5)
 

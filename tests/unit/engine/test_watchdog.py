@@ -4,7 +4,7 @@ import pytest
 
 from streams.engine.fatal import Fatal, where
 from streams.engine.health import Signs, health_of
-from streams.engine.log.restore import Restoration
+from streams.engine.kafka.restore import Restoration
 from streams.engine.watchdog import Watchdog
 from streams.engine.work.positions import Positions
 from tests.unit.engine.fakes import Record

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from aiokafka import TopicPartition
 
 from streams.engine.job import RESERVED
-from streams.engine.log.reader import log_reader, read
+from streams.engine.kafka.reader import log_reader, read
 from streams.engine.settings import EngineSettings
 
 

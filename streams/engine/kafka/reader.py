@@ -10,11 +10,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from streams.engine.asking import create_nothing
 from streams.engine.job import Record
+from streams.engine.kafka.security import for_aiokafka
+from streams.engine.kafka.topic_creation import never_create_topics
 from streams.engine.marks import Mark, mark
 from streams.engine.ports import LogPartition, Span
-from streams.engine.security import for_aiokafka
 from streams.engine.settings import EngineSettings
 
 _ASK_AGAIN_S = 0.5
@@ -29,7 +29,7 @@ class KafkaLogs:
 
     async def counts(self, topics: Iterable[str]) -> dict[str, int]:
         """Return the partition count of each topic, 0 for one that is missing."""
-        create_nothing()
+        never_create_topics()
         admin = AIOKafkaAdminClient(
             bootstrap_servers=self._settings.bootstrap_servers,
             client_id=f"{self._settings.app_id}-reader",
@@ -151,7 +151,7 @@ async def log_reader(
     settings: EngineSettings, *, fetch_bytes_max: int | None = None
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """Open a consumer that belongs to no group and commits nothing."""
-    create_nothing()
+    never_create_topics()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap_servers,
         client_id=f"{settings.app_id}-reader",

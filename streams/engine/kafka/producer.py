@@ -16,13 +16,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from aiokafka.protocol.produce import ProduceRequest
 
-from streams.engine.asking import create_nothing
 from streams.engine.fatal import Fatal
 from streams.engine.job import Output
+from streams.engine.kafka.byte_budget import ByteBudget
+from streams.engine.kafka.security import for_aiokafka
+from streams.engine.kafka.topic_creation import never_create_topics
 from streams.engine.log import quarantine
-from streams.engine.log.byte_budget import ByteBudget
 from streams.engine.log.record_size import output_bytes
-from streams.engine.security import for_aiokafka
 from streams.engine.settings import EngineSettings
 
 
@@ -44,7 +44,7 @@ class Producer:
         if self._producer is not None:
             return
         settings = self._settings
-        create_nothing()
+        never_create_topics()
         self._producer = AIOKafkaProducer(
             bootstrap_servers=settings.bootstrap_servers,
             client_id=settings.app_id,

@@ -1,4 +1,4 @@
-"""What our clients ask of Kafka makes nothing there.
+"""Keeps aiokafka from creating topics.
 
 A request for the metadata of a topic that is missing creates it, with the broker's own partition count, unless the
 request says otherwise; brokers allow that by default, and aiokafka has no setting for it.
@@ -10,6 +10,6 @@ from aiokafka.protocol.metadata import MetadataRequest
 _TOPICS, _ALLOW_CREATION = None, False
 
 
-def create_nothing() -> None:
+def never_create_topics() -> None:
     """Let every aiokafka client of this process, Faust's too, ask without creating."""
     MetadataRequest.__init__.__defaults__ = (_TOPICS, _ALLOW_CREATION)
