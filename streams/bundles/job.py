@@ -30,7 +30,7 @@ from streams.bundles.snapshot.manifest import Manifest
 from streams.bundles.snapshot.scan import Row
 from streams.bundles.validation.chunk import CRASHED, REFUSED
 from streams.concurrency import iterate_in_thread
-from streams.engine.job import Output, Reading, Record, Step
+from streams.engine.job import Output, Reading, Record, Step, StepwiseJob
 from streams.engine.log import quarantine
 
 _STEP_OUTPUTS_MAX = 200
@@ -52,7 +52,7 @@ class Options(NamedTuple):
     brake: Brake = Brake()
 
 
-class BundlesJob:
+class BundlesJob(StepwiseJob):
     """The work of the `bundles` stage."""
 
     def __init__(self, blobs: Blobs, examiner: Examiner, options: Options) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from models import body, headers, telemetry, topics
 from streams.deliveries.normalize import Normalized, event_time, normalize
-from streams.engine.job import Output, Record, State
+from streams.engine.job import BatchedJob, Output, Record, State
 
 _ID_MAX = 128
 _HEADER_MAX = 256
@@ -26,7 +26,7 @@ class Delivery(NamedTuple):
     output: Output
 
 
-class DeliveriesJob:
+class DeliveriesJob(BatchedJob[Delivery]):
     """The decisions of the `deliveries` stage."""
 
     def __init__(self, prefix: str, *, deduplicate: bool = True) -> None:

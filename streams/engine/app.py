@@ -11,7 +11,7 @@ from streams.engine.crashes.work_file import WorkFile
 from streams.engine.driver.app import Driver
 from streams.engine.fatal import Fatal, before_end, die
 from streams.engine.health import Health, Signs, health_of
-from streams.engine.job import Job, LongJob, hook
+from streams.engine.job import Job
 from streams.engine.kafka import header_names
 from streams.engine.kafka.producer import Producer
 from streams.engine.kafka.reader import KafkaLogs
@@ -57,8 +57,8 @@ class Stage(NamedTuple):
         return health_of(self.driver.positions, self.restoration, signs)
 
 
-def create(job: Job[Any] | LongJob, settings: EngineSettings) -> Stage:
-    """Return a stage that runs `job`; a method `bound` of it is given the engine, for `settle` and `scan`."""
+def create(job: Job, settings: EngineSettings) -> Stage:
+    """Return a stage that runs `job`."""
     header_names.accept()
     work_file = WorkFile(settings.state_dir / settings.stage / "work")
 
@@ -94,8 +94,7 @@ def create(job: Job[Any] | LongJob, settings: EngineSettings) -> Stage:
     driver.connect(engine, restore=bring_back, leave=leave, stopping=work_file.close)
     stage = Stage(driver, engine, settings, restoration, work_file)
     _watch(stage, end)
-    if bound := hook(job, "bound"):
-        bound(engine)
+    job.bound(engine)
     return stage
 
 

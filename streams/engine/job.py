@@ -1,8 +1,10 @@
 """What a stage implements: decisions about one record at a time, without any I/O of its own."""
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from models.telemetry import Event
 
@@ -96,34 +98,73 @@ class Reading(Protocol):
         """Say, from any thread, that the work moves though nothing is written yet: it is not stuck."""
 
 
-class Topics(Protocol):
-    """Where a stage writes. Nobody else may write there."""
+class Context(Protocol):
+    """What a job that lists work in its state asks of the engine, from `bound` on."""
 
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """The topics its outputs go to."""
+    async def settle(self, partition: int, outputs: Sequence[Output], changes: Changes) -> bool:
+        """Write work that was finished out of order; return False if the partition is not ours any more.
 
-    @property
-    def quarantine(self) -> str:
-        """Where the records go that cannot be processed."""
+        Every output carries a `ce_id` derived from its input, by which a repeat after a crash is recognised, and the
+        `x-source` of the record it came from. Raises `Poison` if something is too large for a record, `ValueError` if
+        a `ce_id` is missing or the outputs are too many at once.
+        """
+
+    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the state's keys that start with `prefix`, in order, with their values."""
+
+    def attempt(self, partition: int, name: bytes) -> AbstractAsyncContextManager[None]:
+        """Work within this on what the state lists under the key `name`: if it ends the process, that is counted.
+
+        What it raises does not count: the caller says what follows. The count is gone once `settle` takes the key off
+        the state.
+        """
+
+    def is_too_costly(self, partition: int, name: bytes) -> bool:
+        """Return whether what the state lists under `name` has ended the process too often to be tried again."""
 
 
-class Job(Topics, Protocol[Item]):
-    """Short work, many records at once: the same record and state always give the same outputs."""
+class Job(ABC):
+    """What every stage says: its topics, and what it does when partitions come and go (nothing, unless it says so).
 
+    A stage's class extends `BatchedJob` or `StepwiseJob`; which of the two says how its records are worked on.
+    """
+
+    outputs: tuple[str, ...]  # the topics it writes to; nobody else may write there
+    quarantine: str  # the topic for records that cannot be processed
+
+    def bound(self, context: Context, /) -> None:  # noqa: B027 - optional
+        """Take the engine, before anything else; the event loop does not run yet."""
+
+    async def assigned(self, partitions: frozenset[int], /) -> None:  # noqa: B027 - optional
+        """Begin: the state of these partition numbers is restored, and no record of theirs was handed over yet."""
+
+    async def revoked(self) -> None:  # noqa: B027 - optional
+        """End at once: no partition is ours, and `Context.settle` refuses from now on."""
+
+    def written(self, partition: int, changes: Changes, /) -> None:  # noqa: B027 - optional
+        """Learn which state changes of a batch are safe now: what they list may be worked on."""
+
+
+class BatchedJob(Job, Generic[Item]):
+    """Short work on many records at once: the same record and state always give the same outputs."""
+
+    @abstractmethod
     def decode(self, record: Record, /) -> Item:
         """Return what the record says, or raise `Poison`."""
 
+    @abstractmethod
     def keys(self, item: Item, /) -> Iterable[bytes]:
         """Return the state keys that `apply` may read."""
 
+    @abstractmethod
     def apply(self, item: Item, state: State, /) -> Iterable[Output]:
         """Return the outputs of one item and put its state; may raise `Poison`, which undoes both."""
 
 
-class LongJob(Topics, Protocol):
+class StepwiseJob(Job):
     """Long work on one record after another, in many steps."""
 
+    @abstractmethod
     def process(self, record: Record, reading: Reading, /) -> AsyncGenerator[Step, None]:
         """Yield the steps of one record, the same ones for the same record and state; may raise `Poison`.
 
@@ -131,24 +172,9 @@ class LongJob(Topics, Protocol):
         changes of the earlier ones in the state: the outputs must still come out the same and in the same order.
         """
 
+    def refused(self, record: Record, reason: str, /) -> Iterable[Output]:  # noqa: ARG002 - optional
+        """Return what is written beside a record that goes to quarantine, to say so in the stage's own topics.
 
-class Tells(Protocol):
-    """What a long job may implement beside, to say in its own topics which records were refused, and why."""
-
-    def refused(self, record: Record, reason: str, /) -> Iterable[Output]:
-        """Return what is written beside the quarantined record; the step that was not written yet is left out."""
-
-
-class Hooks(Protocol):
-    """What a stage may implement beside its job, to work on what its state lists."""
-
-    async def assigned(self, partitions: frozenset[int]) -> None:
-        """Begin: the state of these partitions is restored and settled."""
-
-    async def revoked(self) -> None:
-        """End at once: no partition is ours, `settle` refuses from now on."""
-
-
-def hook(job: object, name: str) -> Any:  # noqa: ANN401 - a bound method of whatever shape, or None
-    """Return the method of `job` called `name`, if it has one."""
-    return getattr(job, name, None)
+        The step that was not written yet is left out.
+        """
+        return ()

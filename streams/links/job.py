@@ -5,16 +5,15 @@ owner goes on with what is listed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Any, Protocol
 
 import msgspec
 from msgspec import structs
 
 from models import headers, topics
-from streams.engine.job import Output, Record, State
+from streams.engine.job import BatchedJob, Context, Output, Record, State
 from streams.links import link as link_codec
 from streams.links.fetching.blobs import Blobs
 from streams.links.fetching.fetch import Fetcher, Progress
@@ -29,20 +28,10 @@ from streams.links.scheduling.dispatcher import Fetchers
 from streams.links.scheduling.resequencer import Departure
 from streams.links.tasks import Parts
 
-
-class Engine(Protocol):
-    """What this job needs of its engine."""
-
-    async def settle(self, partition: int, outputs: Any, changes: Any) -> bool: ...  # noqa: ANN401, D102
-    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]: ...  # noqa: D102
-    def attempt(self, partition: int, name: bytes) -> AbstractAsyncContextManager[None]: ...  # noqa: D102
-    def is_too_costly(self, partition: int, name: bytes) -> bool: ...  # noqa: D102
-
-
 Open = Callable[[AsyncExitStack], Awaitable[tuple[Fetcher, Blobs]]]
 
 
-class LinksJob:
+class LinksJob(BatchedJob[list[Link]]):
     """Lists links, and fetches what is listed while its partitions are ours."""
 
     def __init__(
@@ -54,7 +43,7 @@ class LinksJob:
         self._open = open_
         self._parts = Parts(end)
         self._records = Outputs(prefix)
-        self._engine: Engine | None = None
+        self._engine: Context | None = None
         self._term: _Term | None = None
         self.outputs = self._records.topics
         self.quarantine = self._records.quarantine
@@ -83,7 +72,7 @@ class LinksJob:
 
     # --- what it does beside that ----------------------------------------------------------------------------------
 
-    def bound(self, engine: Engine) -> None:
+    def bound(self, engine: Context) -> None:
         """Take the engine, before anything else."""
         self._engine = engine
 
@@ -108,7 +97,7 @@ class LinksJob:
 class _Term:
     """Everything that runs from one assignment to its end."""
 
-    def __init__(self, engine: Engine, records: Outputs, limits: FetchLimits, parts: Parts) -> None:
+    def __init__(self, engine: Context, records: Outputs, limits: FetchLimits, parts: Parts) -> None:
         self._engine = engine
         self._records = records
         self._limits = limits

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from models import exact, headers, messages, topics
 from models.errors import Poison
-from streams.engine.job import Output, Record, State
+from streams.engine.job import BatchedJob, Output, Record, State
 from streams.patients import bulk_create, patient, requests
 
 SOURCES = (
@@ -73,7 +73,7 @@ class Fact(NamedTuple):
     ce_id: str
 
 
-class PatientsJob:
+class PatientsJob(BatchedJob[Fact | None]):
     """The decisions of the `patients` stage."""
 
     def __init__(self, prefix: str) -> None:

@@ -10,16 +10,20 @@ import time
 from pathlib import Path
 
 from streams.engine.app import create, run
-from streams.engine.job import Output, Step
+from streams.engine.job import BatchedJob, Output, Step, StepwiseJob
 from streams.engine.settings import EngineSettings
 
 
-class Copy:
-    """Sends each value on, and keeps the last one per key."""
+class Topics:
+    """One topic for outputs, one for quarantine."""
 
     def __init__(self, prefix: str) -> None:
         self.outputs = (f"{prefix}out",)
         self.quarantine = f"{prefix}quarantine"
+
+
+class Copy(Topics, BatchedJob):
+    """Sends each value on, and keeps the last one per key."""
 
     def decode(self, record):
         return record
@@ -32,7 +36,7 @@ class Copy:
         return [Output(self.outputs[0], record.key, record.value)]
 
 
-class Walk(Copy):
+class Walk(Topics, StepwiseJob):
     """Value: how many steps; each takes a twentieth of a second."""
 
     async def process(self, record, reading):
@@ -57,7 +61,7 @@ class Die(Copy):
         return super().apply(record, state)
 
 
-class Hang(Copy):
+class Hang(Topics, StepwiseJob):
     """Never comes to an end, and does not let the event loop turn when told to block."""
 
     async def process(self, record, _reading):

@@ -11,14 +11,14 @@ import uvloop
 
 from models.errors import Poison
 from streams.engine.app import create, run
-from streams.engine.job import Output
+from streams.engine.job import BatchedJob, Output
 from streams.engine.kafka.producer import Producer
 from streams.engine.settings import EngineSettings
 
 KINDS = 3
 
 
-class Counting:
+class Counting(BatchedJob):
     """Value: {"id", "patient", "kind"}; state: b"m" + id and b"p" + patient -> b"<count> <last id>"."""
 
     def __init__(self, prefix: str) -> None:

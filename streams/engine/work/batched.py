@@ -1,10 +1,10 @@
-"""A `Job` over a batch: plan all of it, write it as one step, or as halves where the changes are too many for one."""
+"""Runs a `BatchedJob`: plans a whole batch and writes it as one step, or as halves where the changes are too many."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from models import reasons, telemetry
-from streams.engine.job import Job, Record, hook
+from streams.engine.job import BatchedJob, Record
 from streams.engine.log import checkpoint
 from streams.engine.log.output_tails import Tails
 from streams.engine.log.source_header import Numbering
@@ -16,11 +16,11 @@ from streams.engine.work.attempts import Attempts
 from streams.engine.work.plan import Plan, plan_batch
 
 
-class ShortWork:
+class Batched:
     """Many records in one step; a batch that was begun is finished."""
 
     def __init__(
-        self, job: Job[Any], *, state: LocalState, writer: Writer, settings: EngineSettings, attempts: Attempts
+        self, job: BatchedJob[Any], *, state: LocalState, writer: Writer, settings: EngineSettings, attempts: Attempts
     ) -> None:
         self._job = job
         self._attempts = attempts
@@ -66,8 +66,7 @@ class ShortWork:
         for note in plan.notes:
             note()
         tell_written(self._settings.stage, len(records), plan, quarantine=self._job.quarantine)
-        if written := hook(self._job, "written"):
-            written(partition, plan.changes)
+        self._job.written(partition, plan.changes)
 
 
 def tell_written(stage: str, records: int, plan: Plan, *, quarantine: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from streams.engine import events
 from streams.engine.crashes.work_file import WorkFile
 from streams.engine.fatal import Fatal
-from streams.engine.job import Changes, Job, LongJob, Output, hook
+from streams.engine.job import BatchedJob, Changes, Job, Output, StepwiseJob
 from streams.engine.log import checkpoint, partition_counts, unordered
 from streams.engine.log.output_tails import Tails
 from streams.engine.log.writer import Writer
@@ -26,9 +26,9 @@ from streams.engine.settings import EngineSettings
 from streams.engine.work.assignment import Interrupted, Term
 from streams.engine.work.attempts import Attempts
 from streams.engine.work.batch import Batch, size
-from streams.engine.work.batched import ShortWork
+from streams.engine.work.batched import Batched
 from streams.engine.work.plan import check
-from streams.engine.work.stepwise import LongWork
+from streams.engine.work.stepwise import Stepwise
 
 
 class Engine:
@@ -36,7 +36,7 @@ class Engine:
 
     def __init__(
         self,
-        job: Job[Any] | LongJob,
+        job: Job,
         *,
         sender: Sender,
         state: LocalState,
@@ -59,10 +59,7 @@ class Engine:
             stage=settings.stage,
             stuck_timeout_s=settings.stuck_timeout_s,
         )
-        kind: Any = LongWork if hook(job, "process") else ShortWork
-        self._work: ShortWork | LongWork = kind(
-            job, state=state, writer=self._writer, settings=settings, attempts=self._attempts
-        )
+        self._work = self._work_of(job)
         self._term = Term({})
         self._term.ended.set()
         self.waits_for = ""  # what an operator must decide before anything goes on
@@ -87,8 +84,7 @@ class Engine:
         await self._do_again(self._term, {source: span.end for source, span in found.spans.items()})
         seconds = round(time.monotonic() - begun_at, 3)
         events.TAILS_READ(stage=self._settings.stage, partitions=len(partitions), seconds=seconds)
-        if begin := hook(self._job, "assigned"):
-            await begin(partitions)
+        await self._job.assigned(partitions)
 
     async def look_beyond(self) -> None:
         """Raise `Fatal` if a topic lacks partitions of ours; tell how many records are in those that nobody reads."""
@@ -106,8 +102,7 @@ class Engine:
         if self._term.ended.is_set():
             return
         self._term.ended.set()
-        if finish := hook(self._job, "revoked"):
-            await finish()
+        await self._job.revoked()
         for partition in self._term.tails:
             async with self._lanes[partition]:
                 pass
@@ -196,6 +191,18 @@ class Engine:
     def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the state's keys that start with `prefix`, in order, with their values."""
         return self._state.scan(partition, prefix)
+
+    def _work_of(self, job: Job) -> Batched | Stepwise:
+        parts: dict[str, Any] = {
+            "state": self._state,
+            "writer": self._writer,
+            "settings": self._settings,
+            "attempts": self._attempts,
+        }
+        if isinstance(job, StepwiseJob):
+            return Stepwise(job, **parts)
+        assert isinstance(job, BatchedJob), "a job is one or the other"
+        return Batched(job, **parts)
 
     def _begin_turn(self, partition: int, batch: Batch, done: Callable[[], None]) -> asyncio.Task[None]:
         turn = asyncio.create_task(self._turn(self._term, partition, batch, done))

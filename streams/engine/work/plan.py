@@ -10,7 +10,7 @@ from models.errors import Poison
 from models.reasons import Reason
 from models.telemetry import Event
 from streams.engine.fatal import where
-from streams.engine.job import RESERVED, Changes, Job, Output, Record, Topics, Unavailable
+from streams.engine.job import RESERVED, BatchedJob, Changes, Job, Output, Record, Unavailable
 from streams.engine.log import quarantine
 from streams.engine.log.record_size import RECORD_OVERHEAD_BYTES, STAMP_BYTES, output_bytes
 from streams.engine.log.source_header import Numbering
@@ -76,7 +76,7 @@ class View:
 
 
 def plan_batch(
-    job: Job[Any],
+    job: BatchedJob[Any],
     records: Sequence[Record],
     *,
     read: ReadMany,
@@ -119,7 +119,7 @@ def refusal_of(record: Record, error: Exception, otherwise: Reason) -> Refusal:
     return Refusal(record, otherwise, where(error))
 
 
-def check(job: Topics, outputs: Sequence[Output], changes: Changes, bytes_max: int) -> None:
+def check(job: Job, outputs: Sequence[Output], changes: Changes, bytes_max: int) -> None:
     """Raise if these cannot be written: a topic that is not the stage's, or a record too large for Kafka."""
     for output in outputs:
         if output.topic not in job.outputs and output.topic != job.quarantine:
@@ -139,7 +139,7 @@ def _refused(record: Record, reason: Reason) -> tuple[Any, Refusal, Sequence[byt
     return None, Refusal(record, reason), ()
 
 
-def _decoded(job: Job[Any], record: Record) -> tuple[Any, Refusal | None, Sequence[bytes]]:
+def _decoded(job: BatchedJob[Any], record: Record) -> tuple[Any, Refusal | None, Sequence[bytes]]:
     try:
         item = job.decode(record)
         return item, None, list(job.keys(item))
@@ -148,7 +148,7 @@ def _decoded(job: Job[Any], record: Record) -> tuple[Any, Refusal | None, Sequen
 
 
 def _applied(
-    job: Job[Any],
+    job: BatchedJob[Any],
     record: Record,
     item: Any,  # noqa: ANN401 - the job's own type
     view: View,

@@ -1,4 +1,4 @@
-"""A `LongJob` over a batch: one record after another, in steps; given up at once when the partitions go."""
+"""Runs a `StepwiseJob` over a batch: one record after another, in steps; given up at once when the partitions go."""
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
@@ -7,7 +7,7 @@ from functools import partial
 
 from models import reasons
 from streams.engine.fatal import where
-from streams.engine.job import RESERVED, Changes, LongJob, Output, Record, Step, hook
+from streams.engine.job import RESERVED, Changes, Output, Record, Step, StepwiseJob
 from streams.engine.log import checkpoint, quarantine
 from streams.engine.log.source_header import Numbering
 from streams.engine.log.writer import Writer
@@ -19,11 +19,11 @@ from streams.engine.work.batched import tell_written
 from streams.engine.work.plan import Plan, Refusal, check, refusal_of
 
 
-class LongWork:
+class Stepwise:
     """A step is written when the next one comes: the record's last step carries the position of the source."""
 
     def __init__(
-        self, job: LongJob, *, state: LocalState, writer: Writer, settings: EngineSettings, attempts: Attempts
+        self, job: StepwiseJob, *, state: LocalState, writer: Writer, settings: EngineSettings, attempts: Attempts
     ) -> None:
         self._job = job
         self._attempts = attempts
@@ -80,9 +80,8 @@ class LongWork:
 
     def _told(self, refusal: Refusal) -> tuple[list[Output], Refusal]:
         """Return what the job says of a record that is refused; if it cannot, that is noted and no one's obstacle."""
-        tell = hook(self._job, "refused")
         try:
-            outputs = list(tell(refusal.record, refusal.reason)) if tell else []
+            outputs = list(self._job.refused(refusal.record, refusal.reason))
             check(self._job, outputs, {}, self._settings.record_bytes_max)
         except Exception as error:  # noqa: BLE001 - the record goes to quarantine, whatever else can be said of it
             return [], replace(refusal, error=refusal.error or where(error))
@@ -125,7 +124,7 @@ def _present(key: bytes, value: bytes | None) -> Iterator[tuple[bytes, bytes]]:
         yield key, value
 
 
-def _check_step(job: LongJob, step: Step, bytes_max: int) -> None:
+def _check_step(job: StepwiseJob, step: Step, bytes_max: int) -> None:
     check(job, step.outputs, step.changes if step.atomic else {}, bytes_max)
     for key, value in step.changes.items():
         if key.startswith(RESERVED):

@@ -17,7 +17,7 @@ from streams.engine.log.writer import Writer
 from streams.engine.work.assignment import Term
 from streams.engine.work.attempts import Attempts
 from streams.engine.work.positions import Positions
-from streams.engine.work.stepwise import LongWork
+from streams.engine.work.stepwise import Stepwise
 from tests.unit.bundles.stage import SOURCE, LocalExaminer, SourceRecord, bundle_of, observation, patient, record_value
 from tests.unit.engine.fakes import MemoryKafka, MemoryState, settings
 
@@ -84,7 +84,7 @@ async def process(raw, clock, examiner):
     clock.stuck_s = lambda: health_of(positions, Restoration(), signs, clock=clock).stuck_s
     attempts = Attempts(WorkFile(None), state, writer, stage="bundles", stuck_timeout_s=STUCK_TIMEOUT_S)
     changed = settings(sources=(SOURCE,), record_bytes_max=2**25)
-    work = LongWork(job, state=state, writer=writer, settings=changed, attempts=attempts)
+    work = Stepwise(job, state=state, writer=writer, settings=changed, attempts=attempts)
     await work.process(Term({0: Tails()}), 0, [record])
     return {topic: rows for (topic, _), rows in kafka.logs.items()}
 

@@ -167,8 +167,7 @@ class Process:
         self.engine = Engine(
             job, sender=kafka, state=self.state, logs=kafka, settings=self.settings, end=self._end, work_file=work_file
         )
-        if bound := getattr(job, "bound", None):
-            bound(self.engine)
+        job.bound(self.engine)
 
     async def begin(self, *partitions: int) -> None:
         for partition in partitions or (0,):

@@ -1,10 +1,10 @@
 """Small jobs for the engine's tests."""
 
 from models.errors import Poison
-from streams.engine.job import Output, Step
+from streams.engine.job import BatchedJob, Output, Step, StepwiseJob
 
 
-class Fold:
+class Fold(BatchedJob):
     """Value: digits. Sends the value `value % 3` times to one of two topics, keeps count and last value per key."""
 
     outputs = ("a", "b")
@@ -25,7 +25,7 @@ class Fold:
         return [Output(self.outputs[number % 2], key, b"%d.%d" % (number, copy)) for copy in range(number % 3)]
 
 
-class Told:
+class Told(BatchedJob):
     """Publishes all that its sources told of a key so far: the newest output must say what the state says."""
 
     outputs = ("told",)
@@ -44,7 +44,7 @@ class Told:
         return [Output("told", key, told)]
 
 
-class Walk:
+class Walk(StepwiseJob):
     """Value: a number of steps; each writes one output and one key, and reads what the one before wrote."""
 
     outputs = ("a",)
