@@ -55,7 +55,7 @@ def _measure(stage: Stage) -> None:
     _STATE_MEMORY.labels(name).set(stage.state_bytes)
     for gauge in (_FINISHED, _UNFINISHED, _OLDEST):
         gauge.clear()  # partitions that have another owner now are his to tell
-    for (topic, partition), facts in health.partitions.items():
-        _FINISHED.labels(name, topic, partition).set(facts.finished or 0)
-        _UNFINISHED.labels(name, topic, partition).set(facts.unfinished_batches)
-        _OLDEST.labels(name, topic, partition).set(facts.oldest_unfinished_s)
+    for (topic, partition), progress in health.partitions.items():
+        _FINISHED.labels(name, topic, partition).set(progress.finished or 0)
+        _UNFINISHED.labels(name, topic, partition).set(progress.unfinished_batches)
+        _OLDEST.labels(name, topic, partition).set(progress.oldest_unfinished_s)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from streams.engine.kafka.restore import Restoration
 from streams.engine.ports import LogPartition
-from streams.engine.work.positions import Facts, Positions
+from streams.engine.work.positions import PartitionProgress, Positions
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,7 @@ class Health:
 
     ready: bool
     waiting_for: str
-    partitions: Mapping[LogPartition, Facts]
-    restored_records: int
-    restored_s: float
+    partitions: Mapping[LogPartition, PartitionProgress]
     stuck_s: float
 
 
@@ -39,41 +37,45 @@ def health_of(
     positions: Positions, restoration: Restoration, signs: Signs, *, clock: Callable[[], float] = time.monotonic
 ) -> Health:
     """Return what a worker with these positions is doing."""
-    facts = positions.facts()
+    progress = positions.progress()
     now = clock()
-    waiting_for = _waiting_for(positions, facts, signs, now)
+    waiting_for = _waiting_for(positions, progress, signs, now)
     return Health(
         ready=not waiting_for,
         waiting_for=waiting_for,
-        partitions=facts,
-        restored_records=restoration.records,
-        restored_s=restoration.seconds,
-        stuck_s=_stuck_s(positions, restoration, facts, signs, now),
+        partitions=progress,
+        stuck_s=_stuck_s(positions, restoration, progress, signs, now),
     )
 
 
-def _waiting_for(positions: Positions, facts: Mapping[LogPartition, Facts], signs: Signs, now: float) -> str:
+def _waiting_for(
+    positions: Positions, progress: Mapping[LogPartition, PartitionProgress], signs: Signs, now: float
+) -> str:
     if signs.decision:
         return f"a decision. {signs.decision}"
-    if positions.held:
+    if positions.paused:
         return "the group, or the restore of the state"
     if (silent_s := signs.silent_s()) > signs.silent_max_s:
         return f"Kafka: it has not answered a heartbeat for {silent_s:.0f} s"
     # Per source, not per partition number: what another source writes does not make a stuck one well.
     late_s, at = max(
-        ((min(fact.oldest_unfinished_s, now - signs.moved_at(at)), at) for at, fact in facts.items()),
+        ((min(each.oldest_unfinished_s, now - signs.moved_at(at)), at) for at, each in progress.items()),
         default=(0.0, ("", 0)),
     )
     return f"{at[0]}/{at[1]}: a record is unfinished for {late_s:.0f} s" if late_s > signs.late_after_s else ""
 
 
 def _stuck_s(
-    positions: Positions, restoration: Restoration, facts: Mapping[LogPartition, Facts], signs: Signs, now: float
+    positions: Positions,
+    restoration: Restoration,
+    progress: Mapping[LogPartition, PartitionProgress],
+    signs: Signs,
+    now: float,
 ) -> float:
     """Return for how long something that should move has not moved."""
     if signs.decision:
         return 0.0  # to end and start again would change nothing
-    if positions.held:
-        return now - max(positions.held_since, restoration.moved_at)
-    waits = (min(fact.oldest_unfinished_s, now - signs.written_at(number)) for (_, number), fact in facts.items())
+    if positions.paused:
+        return now - max(positions.paused_since, restoration.moved_at)
+    waits = (min(each.oldest_unfinished_s, now - signs.written_at(number)) for (_, number), each in progress.items())
     return max(waits, default=0.0)

@@ -101,7 +101,7 @@ class Reading(Protocol):
 class Context(Protocol):
     """What a job that lists work in its state asks of the engine, from `bound` on."""
 
-    async def settle(self, partition: int, outputs: Sequence[Output], changes: Changes) -> bool:
+    async def complete(self, partition: int, outputs: Sequence[Output], changes: Changes) -> bool:
         """Write work that was finished out of order; return False if the partition is not ours any more.
 
         Every output carries a `ce_id` derived from its input, by which a repeat after a crash is recognised, and the
@@ -115,7 +115,7 @@ class Context(Protocol):
     def attempt(self, partition: int, name: bytes) -> AbstractAsyncContextManager[None]:
         """Work within this on what the state lists under the key `name`: if it ends the process, that is counted.
 
-        What it raises does not count: the caller says what follows. The count is gone once `settle` takes the key off
+        What it raises does not count: the caller says what follows. The count is gone once `complete` takes the key off
         the state.
         """
 
@@ -139,7 +139,7 @@ class Job(ABC):
         """Begin: the state of these partition numbers is restored, and no record of theirs was handed over yet."""
 
     async def revoked(self) -> None:  # noqa: B027 - optional
-        """End at once: no partition is ours, and `Context.settle` refuses from now on."""
+        """End at once: no partition is ours, and `Context.complete` refuses from now on."""
 
     def written(self, partition: int, changes: Changes, /) -> None:  # noqa: B027 - optional
         """Learn which state changes of a batch are safe now: what they list may be worked on."""

@@ -103,14 +103,14 @@ class _Term:
         self._limits = limits
         self._stack = AsyncExitStack()
         self._parts = parts
-        self._settling = Settling(engine.settle, records, parts)
+        self._settling = Settling(engine.complete, records, parts)
         self._rows: BulkRows | None = None
         self._fetchers: Fetchers | None = None
 
     async def begin(self, partitions: frozenset[int], open_: Open) -> None:
         fetcher, blobs = await open_(self._stack)
         self._rows = BulkRows(
-            self._engine.settle,
+            self._engine.complete,
             self._records,
             blobs,
             self._parts,

@@ -113,7 +113,7 @@ class Fetch(Copy):
         await asyncio.sleep(hash((offset, value)) % 40 / 40)
         headers = [("ce_id", b"e%d/%d" % (partition, offset)), ("x-source", f"{topic}/{partition}/{offset}/0".encode())]
         await asyncio.shield(
-            self.engine.settle(partition, [Output(self.outputs[0], b"k", value.encode(), headers)], {key: None})
+            self.engine.complete(partition, [Output(self.outputs[0], b"k", value.encode(), headers)], {key: None})
         )
 
 

@@ -10,18 +10,19 @@ import threading
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
+from aiokafka import TopicPartition
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import ConsumerMessage
 from mode.utils.futures import notify
 
-from streams.engine.driver.consumer_thread import BatchThread
 from streams.engine.driver.continuity import Continuity
+from streams.engine.driver.lease import Lease
 from streams.engine.fatal import Fatal
 from streams.engine.marks import mark
 from streams.engine.ports import LogPartition
-from streams.engine.work.batch import Batch
-from streams.engine.work.positions import Positions
+from streams.engine.work.positions import Batch, Positions
 
 _LOOK_AGAIN_S = 1.0
 
@@ -48,14 +49,14 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         thread: BatchThread = self._thread
         return thread.lease.silent_s()
 
-    def _new_consumer_thread(self) -> BatchThread:
+    def _new_consumer_thread(self) -> "BatchThread":
         return BatchThread(self, loop=self.loop, beacon=self.beacon)
 
     # --- the group changes ---------------------------------------------------------------------------------------
 
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
         """Let the running batches finish, end long work early, and commit."""
-        self.positions.hold()
+        self.positions.pause()
         await self.transport.interrupt()
         await super().on_partitions_revoked(revoked)
         self.positions.forget_finished()
@@ -64,7 +65,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         """Resume, but fetch no source before the seek that follows."""
         tps = set(tps)
         if any(not self._is_changelog_tp(tp) for tp in tps):
-            self.positions.hold()
+            self.positions.pause()
         super().resume_partitions(tps)
 
     async def perform_seek(self) -> None:
@@ -130,7 +131,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             except Fatal as error:
                 self.transport.die(error)
             except (KafkaError, OSError):
-                if self.positions.held:
+                if self.positions.paused:
                     return False
                 await asyncio.sleep(_LOOK_AGAIN_S)
             else:
@@ -178,7 +179,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         for tp, record in self.scheduler.iterate(records or {}):
             if self.should_stop or not self.flow_active:
                 return
-            if isinstance(record, Batch) and (self.positions.held or not self.positions.is_current(record)):
+            if isinstance(record, Batch) and (self.positions.paused or not self.positions.is_current(record)):
                 return
             if active is None or tp in active or tp in self._buffered_partitions:
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
@@ -226,6 +227,31 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             timer = threading.Timer(self.transport.stop_timeout_s, self.transport.die, ["stopping took too long"])
             timer.daemon = True
             timer.start()
+
+
+class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """The thread that fetches and keeps the membership alive, whatever the event loop of the stage does."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lease = Lease()
+
+    async def on_start(self) -> None:
+        """Start, and listen to what the group answers."""
+        await super().on_start()
+        self.lease.listen(self._consumer._coordinator)  # noqa: SLF001 - nothing public tells of heartbeats
+
+    def connection(self, partition: tuple[str, int]) -> object:
+        """Return the connection by which records of this partition come now, None if there is none."""
+        client = self._consumer._client  # noqa: SLF001 - nothing public tells of connections
+        leader = client.cluster.leader_for_partition(TopicPartition(*partition))
+        return client._conns.get((leader, ConnectionGroup.DEFAULT))  # noqa: SLF001
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust fixes 1500 ms, and an idle partition parks the one fetch per broker for that long.
+        consumer._fetch_max_wait_ms = int(self.transport.fetch_wait_s * 1000)  # noqa: SLF001
+        return consumer
 
 
 class _NoReadOffset(dict[Any, Any]):

@@ -23,7 +23,7 @@ class Tails:
     """What the ends of one partition number say, over all output topics."""
 
     written: dict[str, dict[str, Place]] = field(default_factory=dict)  # source topic -> output topic -> place
-    settled: dict[str, set[bytes]] = field(default_factory=dict)  # output topic -> ce_ids
+    unordered: dict[str, set[bytes]] = field(default_factory=dict)  # output topic -> ce_ids
     floors: Floors = field(default_factory=dict)
 
     def note(self, topic: str, at: LogPlace, headers: Headers, generation: bytes = b"") -> None:
@@ -35,7 +35,7 @@ class Tails:
             return
         if get(headers, SETTLED) is not None:
             if ce_id := get(headers, CE_ID):
-                self.settled.setdefault(topic, set()).add(ce_id)
+                self.unordered.setdefault(topic, set()).add(ce_id)
             return
         source = parse(get(headers, SOURCE) or b"")
         partition, offset = at

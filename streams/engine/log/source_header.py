@@ -10,7 +10,7 @@ Place: TypeAlias = tuple[int, int]
 NOWHERE: Place = (-1, -1)
 
 
-class Source(NamedTuple):
+class SourceHeader(NamedTuple):
     """The parts of one `x-source`."""
 
     topic: str
@@ -19,12 +19,12 @@ class Source(NamedTuple):
     ordinal: int
 
 
-def parse(raw: bytes) -> Source | None:
+def parse(raw: bytes) -> SourceHeader | None:
     """Return the parts, or None if this is not one of ours."""
     parts = raw.decode("utf-8", "replace").rsplit("/", 3)
     if len(parts) != 4 or not all(part.isdecimal() for part in parts[1:]):  # noqa: PLR2004 - topic and three numbers
         return None
-    return Source(parts[0], int(parts[1]), int(parts[2]), int(parts[3]))
+    return SourceHeader(parts[0], int(parts[1]), int(parts[2]), int(parts[3]))
 
 
 def without(headers: Iterable[tuple[str, bytes | None]], *names: str) -> list[tuple[str, bytes | None]]:
@@ -32,7 +32,7 @@ def without(headers: Iterable[tuple[str, bytes | None]], *names: str) -> list[tu
     return [(key, value) for key, value in headers if key not in names]
 
 
-class Numbering:
+class Sequencer:
     """Counts the outputs of each record by topic, and leaves out those at or before what is already written."""
 
     def __init__(self, topic: str, partition: int, written: dict[str, Place], generation: str = "") -> None:

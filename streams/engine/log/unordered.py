@@ -9,11 +9,11 @@ from streams.engine.log.source_header import without
 
 
 def unwritten(outputs: Sequence[Output], tails: Tails, *, generation: str) -> dict[str, list[Output]]:
-    """Return the outputs that the tails do not hold yet, by topic, marked as settled."""
+    """Return the outputs that the tails do not hold yet, by topic, marked with `x-settled`."""
     marks = [(SETTLED, b"1"), *([(GENERATION, generation.encode())] if generation else [])]
     rows: dict[str, list[Output]] = {}
     for output in outputs:
-        if get(output.headers, CE_ID) not in tails.settled.get(output.topic, ()):
+        if get(output.headers, CE_ID) not in tails.unordered.get(output.topic, ()):
             headers = [*without(output.headers, SETTLED, GENERATION), *marks]
             rows.setdefault(output.topic, []).append(output._replace(headers=headers))
     return rows
@@ -24,4 +24,4 @@ def demand(outputs: Sequence[Output], *, most: int) -> None:
     if len(outputs) > most:
         raise ValueError(f"at most {most} outputs at once: the tail read after a crash must cover them")
     if any(not get(output.headers, CE_ID) for output in outputs):
-        raise ValueError("every settled output needs a ce_id")
+        raise ValueError("every output that is finished out of order needs a ce_id")

@@ -51,7 +51,7 @@ class Writer:
         self.written_at[partition] = self._clock()
 
     def begin(self) -> None:
-        """Begin a term: what was noted in an earlier one may be another owner's by now."""
+        """Begin an assignment: what was noted in an earlier one may be another owner's by now."""
         self._wrote.clear()
         self._begin_with.clear()
 

@@ -10,24 +10,24 @@ T = TypeVar("T")
 
 
 class Interrupted(Exception):
-    """The term ended in the middle of long work; the next owner reads the record again."""
+    """The assignment ended in the middle of long work; the next owner reads the record again."""
 
 
-class Term:
+class Assignment:
     """Which partition numbers are ours, and what their outputs' tails said; over once `ended` is set."""
 
     def __init__(self, tails: dict[int, Tails]) -> None:
         self.tails = tails
         self.ended = asyncio.Event()
 
-    def holds(self, partition: int) -> bool:
+    def owns(self, partition: int) -> bool:
         """Return whether this partition number is ours now."""
         return partition in self.tails and not self.ended.is_set()
 
 
-async def until_ended(steps: AsyncGenerator[T, None], term: Term) -> AsyncGenerator[T, None]:
-    """Yield what `steps` yields; when the term ends, cancel it where it waits and raise `Interrupted`."""
-    ended = asyncio.ensure_future(term.ended.wait())
+async def until_ended(steps: AsyncGenerator[T, None], assignment: Assignment) -> AsyncGenerator[T, None]:
+    """Yield what `steps` yields; when the assignment ends, cancel it where it waits and raise `Interrupted`."""
+    ended = asyncio.ensure_future(assignment.ended.wait())
     task = asyncio.current_task()
     name = task.get_name() if task else None
     try:

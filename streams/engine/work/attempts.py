@@ -198,18 +198,18 @@ class Attempts:
         finally:
             self._waiting[number] -= 1
         self._turned_at = time.monotonic()
-        held = [True]
+        taken = [True]
         later = asyncio.get_running_loop().call_later(
-            min(alone_s, self._stuck_timeout_s / 5), partial(self._release, held)
+            min(alone_s, self._stuck_timeout_s / 5), partial(self._release, taken)
         )
         try:
             yield
         finally:
             later.cancel()
-            self._release(held)
+            self._release(taken)
 
-    def _release(self, held: list[bool]) -> None:
-        if held.pop() if held else False:
+    def _release(self, taken: list[bool]) -> None:
+        if taken.pop() if taken else False:
             self._turned_at = time.monotonic()
             self._alone.release()
 

@@ -7,11 +7,11 @@ from models import reasons, telemetry
 from streams.engine.job import BatchedJob, Record
 from streams.engine.log import checkpoint
 from streams.engine.log.output_tails import Tails
-from streams.engine.log.source_header import Numbering
+from streams.engine.log.source_header import Sequencer
 from streams.engine.log.writer import Writer
 from streams.engine.ports import LocalState
 from streams.engine.settings import EngineSettings
-from streams.engine.work.assignment import Term
+from streams.engine.work.assignment import Assignment
 from streams.engine.work.attempts import Attempts
 from streams.engine.work.plan import Plan, plan_batch
 
@@ -28,7 +28,7 @@ class Batched:
         self._writer = writer
         self._settings = settings
 
-    async def process(self, term: Term, partition: int, records: Sequence[Record]) -> None:
+    async def process(self, assignment: Assignment, partition: int, records: Sequence[Record]) -> None:
         """Write what these records become, except what is written already."""
         topic = records[0].topic
         done = checkpoint.position(self._state.get_many(partition, [checkpoint.position_key(topic)])[0])
@@ -37,9 +37,9 @@ class Batched:
         while waiting:
             part = waiting.pop()
             async with self._attempts.at_records(
-                partition, part, term.tails[partition], self._job.quarantine
+                partition, part, assignment.tails[partition], self._job.quarantine
             ) as attempt:
-                plan = self._plan(partition, topic, part, term.tails[partition], refused=attempt.refused)
+                plan = self._plan(partition, topic, part, assignment.tails[partition], refused=attempt.refused)
                 # The changes of a step exist together or not at all, and a record batch has a size.
                 if len(part) > 1 and not self._writer.one_batch(plan.changes):
                     half = len(part) // 2
@@ -55,7 +55,7 @@ class Batched:
             self._job,
             records,
             read=lambda keys: self._state.get_many(partition, keys),
-            numbering=Numbering(topic, partition, tails.of(topic), self._settings.generation),
+            sequencer=Sequencer(topic, partition, tails.of(topic), self._settings.generation),
             record_bytes_max=self._settings.record_bytes_max,
             refuse=reasons.TOO_COSTLY if refused else None,
         )

@@ -23,11 +23,11 @@ from streams.engine.losses.losses import Examination, examine
 from streams.engine.marks import Mark
 from streams.engine.ports import LocalState, LogPartition, Logs, Sender
 from streams.engine.settings import EngineSettings
-from streams.engine.work.assignment import Interrupted, Term
+from streams.engine.work.assignment import Assignment, Interrupted
 from streams.engine.work.attempts import Attempts
-from streams.engine.work.batch import Batch, size
 from streams.engine.work.batched import Batched
 from streams.engine.work.plan import check
+from streams.engine.work.positions import Batch, size
 from streams.engine.work.stepwise import Stepwise
 
 
@@ -60,8 +60,8 @@ class Engine:
             stuck_timeout_s=settings.stuck_timeout_s,
         )
         self._work = self._work_of(job)
-        self._term = Term({})
-        self._term.ended.set()
+        self._assignment = Assignment({})
+        self._assignment.ended.set()
         self.waits_for = ""  # what an operator must decide before anything goes on
         self.unread = 0  # records in partitions of the sources that nobody reads
         # First come first served, one per partition number: the source topics share its state and its outputs.
@@ -71,7 +71,7 @@ class Engine:
     # --- partitions come and go ------------------------------------------------------------------------------------
 
     async def assigned(self, partitions: frozenset[int]) -> None:
-        """Begin a term, once the state is restored: read the outputs' tails, then let the job begin."""
+        """Begin an assignment, once the state is restored: read the outputs' tails, then let the job begin."""
         begun_at = time.monotonic()
         await self.look_beyond()
         self._writer.begin()
@@ -80,8 +80,8 @@ class Engine:
         for partition in partitions:
             await self._note_ahead(partition, found.tails[partition])
         await self._attempts.assigned(partitions)
-        self._term = Term(found.tails)
-        await self._do_again(self._term, {source: span.end for source, span in found.spans.items()})
+        self._assignment = Assignment(found.tails)
+        await self._do_again(self._assignment, {source: span.end for source, span in found.spans.items()})
         seconds = round(time.monotonic() - begun_at, 3)
         events.TAILS_READ(stage=self._settings.stage, partitions=len(partitions), seconds=seconds)
         await self._job.assigned(partitions)
@@ -98,22 +98,22 @@ class Engine:
         self.unread = unread
 
     async def revoked(self) -> None:
-        """End the term, and return when nothing that was begun in it is still being written."""
-        if self._term.ended.is_set():
+        """End the assignment, and return when nothing that was begun in it is still being written."""
+        if self._assignment.ended.is_set():
             return
-        self._term.ended.set()
+        self._assignment.ended.set()
         await self._job.revoked()
-        for partition in self._term.tails:
+        for partition in self._assignment.tails:
             async with self._lanes[partition]:
                 pass
 
     # --- work ------------------------------------------------------------------------------------------------------
 
     def feed(self, partition: int, batch: Batch, done: Callable[[], None]) -> None:
-        """Queue a batch; call `done` when it is written, or given up (`batch.abandoned`) because the term ended."""
+        """Queue a batch; call `done` when it is written, or given up (`batch.abandoned`) when the assignment ends."""
         self._begin_turn(partition, batch, done)
 
-    async def settle(self, partition: int, outputs: Sequence[Output], changes: Changes) -> bool:
+    async def complete(self, partition: int, outputs: Sequence[Output], changes: Changes) -> bool:
         """Write work that was finished out of order; return False if the partition is not ours any more.
 
         Every output carries a `ce_id` derived from its input, by which a repeat after a crash is recognised, and the
@@ -121,12 +121,12 @@ class Engine:
         """
         unordered.demand(outputs, most=self._settings.tail_records)
         check(self._job, outputs, changes, self._settings.record_bytes_max)
-        term = self._term
+        assignment = self._assignment
         async with self._lanes[partition]:
-            if not term.holds(partition):
+            if not assignment.owns(partition):
                 return False
             try:
-                rows = unordered.unwritten(outputs, term.tails[partition], generation=self._settings.generation)
+                rows = unordered.unwritten(outputs, assignment.tails[partition], generation=self._settings.generation)
                 unsuspected = self._attempts.off_list(partition, changes)
                 await self._writer.write(partition, rows, {**changes, **unsuspected})
                 self._attempts.forget(partition, unsuspected)
@@ -143,11 +143,7 @@ class Engine:
         return max(self._writer.written_at.get(partition, 0.0), self._attempts.waits_since(partition))
 
     def attempt(self, partition: int, name: bytes) -> AbstractAsyncContextManager[None]:
-        """Work within this on what the state lists under the key `name`: if it ends the process, that is counted.
-
-        What it raises does not count: whoever began it says what follows. The count is gone once `settle` takes the key
-        off the state.
-        """
+        """Work within this on what the state lists under the key `name`; see `job.Context`."""
         return self._attempts.at_listed(partition, name)
 
     def is_too_costly(self, partition: int, name: bytes) -> bool:
@@ -205,17 +201,17 @@ class Engine:
         return Batched(job, **parts)
 
     def _begin_turn(self, partition: int, batch: Batch, done: Callable[[], None]) -> asyncio.Task[None]:
-        turn = asyncio.create_task(self._turn(self._term, partition, batch, done))
+        turn = asyncio.create_task(self._turn(self._assignment, partition, batch, done))
         self._turns.add(turn)
         turn.add_done_callback(self._turns.discard)
         return turn
 
-    async def _turn(self, term: Term, partition: int, batch: Batch, done: Callable[[], None]) -> None:
+    async def _turn(self, assignment: Assignment, partition: int, batch: Batch, done: Callable[[], None]) -> None:
         try:
             async with self._lanes[partition]:
                 begun_at = time.monotonic()
                 try:
-                    await self._work.process(term, partition, batch.records)
+                    await self._work.process(assignment, partition, batch.records)
                     events.BATCH_DONE(time.monotonic() - begun_at, stage=self._settings.stage)
                 except Interrupted:
                     batch.abandoned = True
@@ -279,7 +275,7 @@ class Engine:
             accepted |= {each.loss: each.start for each in said if each}
         return accepted
 
-    async def _do_again(self, term: Term, ends: Mapping[LogPartition, int]) -> None:
+    async def _do_again(self, assignment: Assignment, ends: Mapping[LogPartition, int]) -> None:
         """Finish what a predecessor had begun, before anything else.
 
         Its outputs are written, in part, and will not be written again. If another source's records came in between,
@@ -289,12 +285,12 @@ class Engine:
             return
         ranges = {
             (topic, partition): (start, min(end, ends[topic, partition]))
-            for partition, tails in term.tails.items()
+            for partition, tails in assignment.tails.items()
             for topic, start, end in checkpoint.begun(self._state, partition, tails)
             if topic in self._settings.sources
         }
         async for (_, partition), records in self._logs.records(ranges):
-            if term.ended.is_set():
+            if assignment.ended.is_set():
                 return
             batch = Batch(records, records[0].offset, records[-1].offset + 1, 0, size(records), time.monotonic())
             # Waited for, never cancelled: what is in the sender's hands may still be written.

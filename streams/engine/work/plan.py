@@ -13,9 +13,9 @@ from streams.engine.fatal import where
 from streams.engine.job import RESERVED, BatchedJob, Changes, Job, Output, Record, Unavailable
 from streams.engine.log import quarantine
 from streams.engine.log.record_size import RECORD_OVERHEAD_BYTES, STAMP_BYTES, output_bytes
-from streams.engine.log.source_header import Numbering
+from streams.engine.log.source_header import Sequencer
 
-WORLD = (Unavailable, OSError, TimeoutError, MemoryError)  # not the record's fault: never quarantined
+OUTSIDE_CAUSES = (Unavailable, OSError, TimeoutError, MemoryError)  # not the record's fault: never quarantined
 
 ReadMany = Callable[[Sequence[bytes]], Sequence[bytes | None]]
 
@@ -29,10 +29,10 @@ class Plan:
     notes: list[Callable[[], None]] = field(default_factory=list)
     poison: list["Refusal"] = field(default_factory=list)
 
-    def add(self, outputs: Sequence[Output], offset: int, numbering: Numbering) -> None:
+    def add(self, outputs: Sequence[Output], offset: int, sequencer: Sequencer) -> None:
         """Append outputs that are not written yet."""
         for output in outputs:
-            headers = numbering.stamp(output.topic, offset, output.headers)
+            headers = sequencer.stamp(output.topic, offset, output.headers)
             if headers is not None:
                 stamped = Output(output.topic, output.key, output.value, headers)
                 self.outputs.setdefault(output.topic, []).append(stamped)
@@ -80,7 +80,7 @@ def plan_batch(
     records: Sequence[Record],
     *,
     read: ReadMany,
-    numbering: Numbering,
+    sequencer: Sequencer,
     record_bytes_max: int,
     refuse: Reason | None = None,
 ) -> Plan:
@@ -106,7 +106,7 @@ def plan_batch(
         known |= view.changes
         plan.changes |= view.changes
         plan.notes += view.notes
-        plan.add(outputs, record.offset, numbering)
+        plan.add(outputs, record.offset, sequencer)
     return plan
 
 
@@ -114,7 +114,7 @@ def refusal_of(record: Record, error: Exception, otherwise: Reason) -> Refusal:
     """Return why `record` is refused, or raise what is not its fault."""
     if isinstance(error, Poison):
         return Refusal(record, error.reason)
-    if isinstance(error, WORLD):
+    if isinstance(error, OUTSIDE_CAUSES):
         raise error
     return Refusal(record, otherwise, where(error))
 

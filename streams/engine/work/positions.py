@@ -7,20 +7,34 @@ whose start is not the end of the one before it means that something was dropped
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from streams.engine.fatal import Fatal
 from streams.engine.job import Record
 from streams.engine.ports import LogPartition
-from streams.engine.work.batch import Batch, size
 
 
-class Facts(NamedTuple):
-    """Where one partition is."""
+@dataclass(slots=True, eq=False)
+class Batch:
+    """`start` and `end` are the fetch positions before and after; `epoch` counts the seeks before it was fetched.
 
-    fetched: int
+    The records stay out of its text: Faust logs what it waits for.
+    """
+
+    records: Sequence[Record] = field(repr=False)
+    start: int
+    end: int
+    epoch: int
+    size: int
+    fetched_at: float
+    abandoned: bool = False  # work on it ended early; it will be read again, so it must not count as finished
+
+
+class PartitionProgress(NamedTuple):
+    """How far one source partition is: the next offset to finish, and what was fetched and is not finished."""
+
     finished: int | None
-    committed: int | None
     unfinished_batches: int
     oldest_unfinished_s: float
 
@@ -31,8 +45,8 @@ class Positions:
     def __init__(
         self, *, queued_batches_max: int, unfinished_bytes_max: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.held = True
-        self.held_since = clock()
+        self.paused = True
+        self.paused_since = clock()
         self.epoch = 0
         self._queued_batches_max = queued_batches_max
         self._unfinished_bytes_max = unfinished_bytes_max
@@ -46,11 +60,11 @@ class Positions:
         self._unfinished: dict[LogPartition, deque[Batch]] = defaultdict(deque)
         self._abandoned: set[LogPartition] = set()
 
-    def hold(self) -> None:
+    def pause(self) -> None:
         """Fetch nothing until a seek has been made and the flow resumed."""
-        if not self.held:
-            self.held_since = self._clock()
-        self.held, self._seeked = True, False
+        if not self.paused:
+            self.paused_since = self._clock()
+        self.paused, self._seeked = True, False
 
     def seeked(self, offsets: Mapping[LogPartition, int], *, done: Mapping[LogPartition, int] | None = None) -> None:
         """Start over at `offsets`: everything fetched before is stale. What is below `done` may be committed."""
@@ -74,12 +88,12 @@ class Positions:
         if empty:
             self.seeked({})
         if self._seeked:
-            self.held = False
+            self.paused = False
 
     def may_fetch(self, partition: LogPartition) -> bool:
         """Return whether there is room for one more batch of this partition."""
         return (
-            not self.held
+            not self.paused
             and partition in self._fetched
             and len(self._unfinished[partition]) < self._queued_batches_max
             and self._unfinished_bytes < self._unfinished_bytes_max
@@ -133,19 +147,22 @@ class Positions:
         """Note what the broker has taken."""
         self._committed.update(offsets)
 
-    def facts(self) -> dict[LogPartition, Facts]:
-        """Return where each partition is."""
+    def progress(self) -> dict[LogPartition, PartitionProgress]:
+        """Return how far each partition is."""
         now = self._clock()
         return {
-            partition: Facts(
-                fetched,
+            partition: PartitionProgress(
                 self._finished.get(partition, self._committed.get(partition)),
-                self._committed.get(partition),
                 len(waiting := self._unfinished[partition]),
                 now - waiting[0].fetched_at if waiting else 0.0,
             )
-            for partition, fetched in self._fetched.items()
+            for partition in self._fetched
         }
+
+
+def size(records: Sequence[Record]) -> int:
+    """Return the bytes of keys and values, roughly what holding them costs."""
+    return sum(len(record.key or b"") + len(record.value or b"") for record in records)
 
 
 def _name(partition: LogPartition) -> str:

@@ -9,11 +9,11 @@ from models import reasons
 from streams.engine.fatal import where
 from streams.engine.job import RESERVED, Changes, Output, Record, Step, StepwiseJob
 from streams.engine.log import checkpoint, quarantine
-from streams.engine.log.source_header import Numbering
+from streams.engine.log.source_header import Sequencer
 from streams.engine.log.writer import Writer
 from streams.engine.ports import LocalState
 from streams.engine.settings import EngineSettings
-from streams.engine.work.assignment import Term, until_ended
+from streams.engine.work.assignment import Assignment, until_ended
 from streams.engine.work.attempts import Attempt, Attempts
 from streams.engine.work.batched import tell_written
 from streams.engine.work.plan import Plan, Refusal, check, refusal_of
@@ -31,35 +31,35 @@ class Stepwise:
         self._writer = writer
         self._settings = settings
 
-    async def process(self, term: Term, partition: int, records: Sequence[Record]) -> None:
+    async def process(self, assignment: Assignment, partition: int, records: Sequence[Record]) -> None:
         """Work on the records that are not done yet, or raise `Interrupted`."""
         topic = records[0].topic
         done = checkpoint.position(self._state.get_many(partition, [checkpoint.position_key(topic)])[0])
         for record in records:
             if record.offset >= done:
-                tails = term.tails[partition]
+                tails = assignment.tails[partition]
                 async with self._attempts.at_records(partition, [record], tails, self._job.quarantine) as attempt:
-                    await self._process(term, partition, record, attempt)
+                    await self._process(assignment, partition, record, attempt)
                     attempt.written = True
 
-    async def _process(self, term: Term, partition: int, record: Record, attempt: Attempt) -> None:
-        places = term.tails[partition].of(record.topic)
-        numbering = Numbering(record.topic, partition, places, self._settings.generation)
+    async def _process(self, assignment: Assignment, partition: int, record: Record, attempt: Attempt) -> None:
+        places = assignment.tails[partition].of(record.topic)
+        sequencer = Sequencer(record.topic, partition, places, self._settings.generation)
         reading = PendingReading(self._state, partition, partial(self._writer.worked, partition))
-        held, refusals = Step(), list[Refusal]()
-        async with aclosing(until_ended(self._steps(record, reading, attempt), term)) as steps:
+        unwritten, refusals = Step(), list[Refusal]()
+        async with aclosing(until_ended(self._steps(record, reading, attempt), assignment)) as steps:
             async for step in steps:
                 if isinstance(step, Refusal):
                     told, refusal = self._told(step)
                     refusals.append(refusal)
                     refused = quarantine.quarantined(record, step.reason, topic=self._job.quarantine)
-                    held = Step([*told, quarantine.fitting(refused, self._settings.record_bytes_max)])
+                    unwritten = Step([*told, quarantine.fitting(refused, self._settings.record_bytes_max)])
                 else:
-                    await self._write(partition, record, held, numbering)
-                    held = step
-                reading.pending = held.changes
+                    await self._write(partition, record, unwritten, sequencer)
+                    unwritten = step
+                reading.pending = unwritten.changes
         moved = {**checkpoint.marked(record.topic, record), **attempt.changes}
-        await self._write(partition, record, held._replace(changes={**held.changes, **moved}), numbering)
+        await self._write(partition, record, unwritten._replace(changes={**unwritten.changes, **moved}), sequencer)
         self._writer.moved(record.topic, partition)
         tell_written(self._settings.stage, 1, Plan(poison=refusals), quarantine=self._job.quarantine)
 
@@ -87,9 +87,9 @@ class Stepwise:
             return [], replace(refusal, error=refusal.error or where(error))
         return outputs, refusal
 
-    async def _write(self, partition: int, record: Record, step: Step, numbering: Numbering) -> None:
+    async def _write(self, partition: int, record: Record, step: Step, sequencer: Sequencer) -> None:
         plan = Plan()
-        plan.add(step.outputs, record.offset, numbering)
+        plan.add(step.outputs, record.offset, sequencer)
         await self._writer.write(partition, plan.outputs, step.changes, atomic=step.atomic)
         tell_written(self._settings.stage, 0, plan, quarantine=self._job.quarantine)
 

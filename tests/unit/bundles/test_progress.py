@@ -14,7 +14,7 @@ from streams.engine.health import Signs, health_of
 from streams.engine.kafka.restore import Restoration
 from streams.engine.log.output_tails import Tails
 from streams.engine.log.writer import Writer
-from streams.engine.work.assignment import Term
+from streams.engine.work.assignment import Assignment
 from streams.engine.work.attempts import Attempts
 from streams.engine.work.positions import Positions
 from streams.engine.work.stepwise import Stepwise
@@ -85,7 +85,7 @@ async def process(raw, clock, examiner):
     attempts = Attempts(WorkFile(None), state, writer, stage="bundles", stuck_timeout_s=STUCK_TIMEOUT_S)
     changed = settings(sources=(SOURCE,), record_bytes_max=2**25)
     work = Stepwise(job, state=state, writer=writer, settings=changed, attempts=attempts)
-    await work.process(Term({0: Tails()}), 0, [record])
+    await work.process(Assignment({0: Tails()}), 0, [record])
     return {topic: rows for (topic, _), rows in kafka.logs.items()}
 
 

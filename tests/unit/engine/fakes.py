@@ -9,8 +9,8 @@ from streams.engine.job import Output
 from streams.engine.marks import mark
 from streams.engine.ports import Span
 from streams.engine.settings import EngineSettings
-from streams.engine.work.batch import Batch, size
 from streams.engine.work.engine import Engine
+from streams.engine.work.positions import Batch, size
 from tests.unit import contract
 
 STAGE = "test"

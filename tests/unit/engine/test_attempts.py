@@ -229,7 +229,7 @@ async def test_listed_work_is_counted_by_its_own_name_until_it_is_off_the_list(t
             await process.engine.attempt(0, b"l/bad").__aenter__()  # and this is where the process ends
             process.engine.blame(asyncio.get_running_loop())
         work_file.close()
-    await process.engine.settle(0, [], {b"l/bad": None})
+    await process.engine.complete(0, [], {b"l/bad": None})
 
     assert told == [[False] * 3, [False] * 3, [False, False, True]]
     assert not any(key.startswith(b"\0try") for key in process.state.copies[0])

@@ -10,7 +10,7 @@ from tests.unit.engine.jobs import Fold
 CHANGELOG = "test-state-changelog"
 
 
-def settled(number: int) -> Output:
+def completed(number: int) -> Output:
     return Output("a", b"k", b"%d" % number, [("ce_id", b"e%d" % number), ("x-source", b"in/0/3/0")])
 
 
@@ -112,32 +112,32 @@ async def test_a_job_is_told_which_changes_are_written():
     assert told == [(0, b"1 2")]
 
 
-async def test_settled_outputs_are_marked_and_their_changes_are_in_the_state():
+async def test_completed_outputs_are_marked_and_their_changes_are_in_the_state():
     process = await begun()
 
-    kept = await process.engine.settle(0, [settled(1)], {b"work": None, b"done": b"1"})
+    kept = await process.engine.complete(0, [completed(1)], {b"work": None, b"done": b"1"})
 
     assert kept
     assert process.kafka.logs["a", 0][0].headers[-1] == ("x-settled", b"1")
     assert process.engine.get(0, [b"done", b"work"]) == [b"1", None]
 
 
-async def test_settled_outputs_are_not_repeated_after_a_crash_between_them_and_their_changes():
+async def test_completed_outputs_are_not_repeated_after_a_crash_between_them_and_their_changes():
     process = await begun()
     process.kafka.effects_left = 1
     with pytest.raises(Crash):
-        await process.engine.settle(0, [settled(1)], {b"done": b"1"})
+        await process.engine.complete(0, [completed(1)], {b"done": b"1"})
     process.kafka.effects_left = None
     again = await begun(process.kafka)
 
-    await again.engine.settle(0, [settled(1), settled(2)], {b"done": b"1"})
+    await again.engine.complete(0, [completed(1), completed(2)], {b"done": b"1"})
 
     assert again.kafka.values("a") == [b"1", b"2"]
 
 
-async def test_settled_outputs_do_not_hide_the_outputs_of_batches():
+async def test_completed_outputs_do_not_hide_the_outputs_of_batches():
     process = await begun()
-    await process.engine.settle(0, [settled(1)], {})
+    await process.engine.complete(0, [completed(1)], {})
     again = await begun(process.kafka)
 
     again.feed([Record(0, b"1", topic="in"), Record(1, b"2")])
@@ -146,17 +146,17 @@ async def test_settled_outputs_do_not_hide_the_outputs_of_batches():
     assert again.kafka.values("a") == [b"1", b"2.0", b"2.1"]
 
 
-async def test_nothing_is_settled_once_the_partition_is_gone():
+async def test_nothing_is_completed_once_the_partition_is_gone():
     process = await begun()
     await process.engine.revoked()
 
-    assert not await process.engine.settle(0, [settled(1)], {})
+    assert not await process.engine.complete(0, [completed(1)], {})
 
 
-async def test_a_revoke_waits_for_what_is_being_settled():
+async def test_a_revoke_waits_for_what_is_being_completed():
     process = await begun()
     process.kafka.gate = asyncio.Event()
-    settling = asyncio.ensure_future(process.engine.settle(0, [settled(1)], {b"done": b"1"}))
+    completing = asyncio.ensure_future(process.engine.complete(0, [completed(1)], {b"done": b"1"}))
     await asyncio.sleep(0)
     revoking = asyncio.ensure_future(process.engine.revoked())
     await asyncio.sleep(0)
@@ -165,28 +165,28 @@ async def test_a_revoke_waits_for_what_is_being_settled():
     process.kafka.gate.set()
     await revoking
 
-    assert (waits, await settling) == (True, True)
+    assert (waits, await completing) == (True, True)
 
 
-async def test_settled_outputs_without_a_ce_id_are_refused():
+async def test_completed_outputs_without_a_ce_id_are_refused():
     process = await begun()
 
     with pytest.raises(ValueError, match="ce_id"):
-        await process.engine.settle(0, [Output("a", b"k", b"v")], {})
+        await process.engine.complete(0, [Output("a", b"k", b"v")], {})
 
 
-async def test_more_settled_outputs_than_a_tail_covers_are_refused():
+async def test_more_completed_outputs_than_a_tail_covers_are_refused():
     process = await begun(tail_records=2)
 
     with pytest.raises(ValueError, match="at most 2"):
-        await process.engine.settle(0, [settled(1), settled(2), settled(3)], {})
+        await process.engine.complete(0, [completed(1), completed(2), completed(3)], {})
 
 
-async def test_a_settled_output_that_fits_no_record_is_the_callers_to_quarantine():
+async def test_a_completed_output_that_fits_no_record_is_the_callers_to_quarantine():
     process = await begun()
 
     with pytest.raises(Poison) as refused:
-        await process.engine.settle(0, [settled(1)._replace(value=b"x" * 200_000)], {})
+        await process.engine.complete(0, [completed(1)._replace(value=b"x" * 200_000)], {})
 
     assert refused.value.reason == "too_large"
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from models.headers import get
 from streams.engine.log.checkpoint import ahead, moved, recall
 from streams.engine.log.output_tails import Tails
-from streams.engine.log.source_header import Numbering, parse
+from streams.engine.log.source_header import Sequencer, parse
 from tests.unit.engine.fakes import MemoryKafka, MemoryState
 
 
@@ -27,10 +27,10 @@ def test_outputs_below_the_floor_say_nothing_of_a_source_that_lost_records_since
     assert tails.of("in") == {"a": (3, 0)}
 
 
-def test_settled_records_do_not_say_how_far_their_source_was_read():
+def test_completed_records_do_not_say_how_far_their_source_was_read():
     tails = noted([("x-source", b"in/0/7/1"), ("x-settled", b"1"), ("ce_id", b"e1")])
 
-    assert (tails.of("in"), tails.settled) == ({}, {"a": {b"e1"}})
+    assert (tails.of("in"), tails.unordered) == ({}, {"a": {b"e1"}})
 
 
 def test_records_of_another_generation_are_not_taken_for_a_repeat():
@@ -67,6 +67,6 @@ def test_what_the_state_contains_is_not_noted():
 @given(st.text(min_size=1), st.integers(0), st.integers(0))
 def test_a_source_reads_back_as_it_was_written(topic, partition, offset):
     topic = topic.encode("utf-8", "replace").decode()
-    stamped = Numbering(topic, partition, {}).stamp("a", offset, [])
+    stamped = Sequencer(topic, partition, {}).stamp("a", offset, [])
 
     assert parse(get(stamped, "x-source")) == (topic, partition, offset, 0)

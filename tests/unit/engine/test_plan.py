@@ -2,7 +2,7 @@ import pytest
 
 from models.headers import QUARANTINE_REASON, get
 from streams.engine.job import Output, Unavailable
-from streams.engine.log.source_header import Numbering
+from streams.engine.log.source_header import Sequencer
 from streams.engine.work.plan import plan_batch
 from tests.unit.engine.fakes import Record
 from tests.unit.engine.jobs import Fold
@@ -13,7 +13,7 @@ def planned(job, records, *, state=None, written=None, record_bytes_max=100_000)
         job,
         records,
         read=lambda keys: [(state or {}).get(key) for key in keys],
-        numbering=Numbering("in", 0, written or {}),
+        sequencer=Sequencer("in", 0, written or {}),
         record_bytes_max=record_bytes_max,
     )
 

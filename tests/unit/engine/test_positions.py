@@ -23,24 +23,24 @@ def test_nothing_is_fetched_before_the_first_seek():
     assert not positions.may_fetch(TP)
 
 
-def test_a_member_without_partitions_is_not_held():
+def test_a_member_without_partitions_is_not_paused():
     positions = Positions(queued_batches_max=2, unfinished_bytes_max=1000)
 
     positions.resume(empty=True)
 
-    assert not positions.held
+    assert not positions.paused
 
 
 def test_the_flow_that_resumes_before_the_seek_fetches_nothing(positions):
-    positions.hold()
+    positions.pause()
 
     positions.resume()
 
     assert not positions.may_fetch(TP)
 
 
-def test_a_partition_fetches_again_after_the_seek_that_follows_a_hold(positions):
-    positions.hold()
+def test_a_partition_fetches_again_after_the_seek_that_follows_a_pause(positions):
+    positions.pause()
     positions.seeked({TP: 10})
 
     positions.resume()
@@ -139,9 +139,9 @@ def test_the_facts_tell_how_long_the_oldest_batch_waits(positions):
     positions.fetch(TP, [Record(10)])
     positions._clock = lambda: 8.0
 
-    facts = positions.facts()[TP]
+    progress = positions.progress()[TP]
 
-    assert facts == (11, 10, 10, 1, 3.0)
+    assert progress == (10, 1, 3.0)
 
 
 def test_the_text_of_a_batch_holds_no_record(positions):

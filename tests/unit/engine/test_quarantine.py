@@ -6,7 +6,7 @@ from models import topics
 from models.headers import QUARANTINE_LEFT_OUT, QUARANTINE_OFFSET, get
 from models.stages import STAGES
 from streams.engine.log.record_size import output_bytes
-from streams.engine.log.source_header import Numbering
+from streams.engine.log.source_header import Sequencer
 from streams.engine.work.plan import plan_batch
 from tests.unit.engine.fakes import Record
 from tests.unit.engine.jobs import Fold
@@ -20,7 +20,7 @@ def set_aside(record: Record):
         Fold(),
         [record],
         read=lambda keys: [None for _ in keys],
-        numbering=Numbering("in", 0, {}),
+        sequencer=Sequencer("in", 0, {}),
         record_bytes_max=MOST,
     )
     (output,) = plan.outputs["quarantine"]

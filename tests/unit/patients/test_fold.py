@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import exact, states, topics
-from streams.engine.log.source_header import Numbering
+from streams.engine.log.source_header import Sequencer
 from streams.engine.work.plan import plan_batch
 from streams.patients import bulk_create, patient
 from streams.patients.job import PatientsJob
@@ -217,7 +217,7 @@ def test_a_hint_that_is_odd_costs_the_hint_and_not_the_record(facts):
         PatientsJob(""),
         records,
         read=lambda keys: [None for _ in keys],
-        numbering=Numbering("in", 0, {}),
+        sequencer=Sequencer("in", 0, {}),
         record_bytes_max=2**20,
     )
 
@@ -236,7 +236,7 @@ def test_a_number_beyond_64_bits_stays_exact(number):
         PatientsJob(""),
         [Record(0, value, topic="patient.admit"), Record(1, value.replace(b'"m"', b'"n"'), topic="patient.admit")],
         read=lambda keys: [None for _ in keys],
-        numbering=Numbering("in", 0, {}),
+        sequencer=Sequencer("in", 0, {}),
         record_bytes_max=2**20,
     )
 

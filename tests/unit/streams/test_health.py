@@ -5,12 +5,12 @@ from prometheus_client import generate_latest
 from models import telemetry
 from streams import health
 from streams.engine.health import Health
-from streams.engine.work.positions import Facts
+from streams.engine.work.positions import PartitionProgress
 
 
 def worker(*partitions):
-    facts = {partition: Facts(7, 5, 5, 1, 2.0) for partition in partitions}
-    told = Health(ready=True, waiting_for="", partitions=facts, restored_records=0, restored_s=0.0, stuck_s=0.0)
+    progress = {partition: PartitionProgress(5, 1, 2.0) for partition in partitions}
+    told = Health(ready=True, waiting_for="", partitions=progress, stuck_s=0.0)
     return SimpleNamespace(settings=SimpleNamespace(stage="moving"), health=lambda: told, state_bytes=1)
 
 
