@@ -13,9 +13,9 @@ from streams.engine.fatal import Fatal, before_end, die
 from streams.engine.health import Health, Signs, health_of
 from streams.engine.job import Job
 from streams.engine.kafka import header_names
-from streams.engine.kafka.producer import Producer
 from streams.engine.kafka.reader import KafkaLogs
 from streams.engine.kafka.restore import Restoration, restore
+from streams.engine.kafka.sender import KafkaSender
 from streams.engine.settings import EngineSettings
 from streams.engine.watchdog import Watchdog
 from streams.engine.work.engine import Engine
@@ -52,7 +52,7 @@ class Stage(NamedTuple):
             silent_s=self.driver.silent_s,
             silent_max_s=self.settings.silent_max_s,
             late_after_s=self.settings.late_after_s,
-            decision=self.engine.waits_for,
+            decision=self.engine.needs_decision,
         )
         return health_of(self.driver.positions, self.restoration, signs)
 
@@ -67,10 +67,10 @@ def create(job: Job, settings: EngineSettings) -> Stage:
 
     before_end(work_file.close)
     driver = Driver(settings, end=end)
-    producer = Producer(settings, silent_s=driver.silent_s, end=end)
+    sender = KafkaSender(settings, silent_s=driver.silent_s, end=end)
     engine = Engine(
         job,
-        sender=producer,
+        sender=sender,
         state=driver.store,
         logs=KafkaLogs(settings),
         settings=settings,
@@ -84,12 +84,12 @@ def create(job: Job, settings: EngineSettings) -> Stage:
         await restore(driver.store, partitions, settings, restoration)
         records, seconds = restoration.records - before[0], round(restoration.seconds - before[1], 3)
         telemetry.RESTORED(records, stage=settings.stage, seconds=seconds, partitions=len(partitions))
-        await producer.start()
+        await sender.start()
         await engine.assigned(partitions)
 
     async def leave() -> None:
         await engine.revoked()
-        await producer.stop()
+        await sender.stop()
 
     driver.connect(engine, restore=bring_back, leave=leave, stopping=work_file.close)
     stage = Stage(driver, engine, settings, restoration, work_file)
@@ -128,7 +128,7 @@ def _watch(stage: Stage, end: Callable[[BaseException | str], NoReturn]) -> None
         if not stage.health().ready:
             return
         try:
-            await stage.engine.look_beyond()
+            await stage.engine.check_partition_counts()
         except Fatal as error:
             end(error)
         except (KafkaError, OSError, TimeoutError):

@@ -1,13 +1,13 @@
 """What the engine needs of Kafka and of the local copy of its state, said without Faust, aiokafka or RocksDB.
 
-`log.producer`, `log.reader` and `driver.store` are the real ones; tests/unit/engine/fakes.py has some in memory.
+`kafka.sender`, `kafka.reader` and `driver.store` are the real ones; tests/unit/engine/fakes.py has some in memory.
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
+from streams.engine.fingerprints import Fingerprint
 from streams.engine.job import Output, Record
-from streams.engine.marks import Mark
 
 LogPartition: TypeAlias = tuple[str, int]  # topic, partition number
 
@@ -71,8 +71,8 @@ class Logs(Protocol):
     async def committed(self, partitions: Iterable[LogPartition]) -> dict[LogPartition, int]:
         """Return what the stage's group has committed, where it has."""
 
-    async def at(self, places: Mapping[LogPartition, Sequence[int]]) -> dict[tuple[LogPartition, int], Mark]:
-        """Return the marks of the records that stand at these offsets."""
+    async def at(self, places: Mapping[LogPartition, Sequence[int]]) -> dict[tuple[LogPartition, int], Fingerprint]:
+        """Return the fingerprints of the records that stand at these offsets."""
 
     def last(self, ends: Mapping[LogPartition, int], count: int) -> AsyncIterator[tuple[LogPartition, Record]]:
         """Yield the last `count` records before each end, in order."""

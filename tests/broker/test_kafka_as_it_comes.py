@@ -20,8 +20,8 @@ from ingress import connection
 from ingress.producer import Producer
 from ingress.settings import IngressSettings
 from models.topics import catalogue
-from streams.engine.kafka.producer import Producer as StageProducer
 from streams.engine.kafka.reader import KafkaLogs
+from streams.engine.kafka.sender import KafkaSender
 from streams.engine.settings import EngineSettings
 
 AS_IT_COMES = {"auto.create.topics.enable": "true", "num.partitions": "1"}
@@ -152,7 +152,7 @@ async def test_a_stage_whose_topics_are_missing_does_not_make_them(plain, there,
         state_dir=tmp_path,
         request_timeout_s=2.0,
     )
-    producer = StageProducer(settings, silent_s=lambda: 0.0, end=print)
+    producer = KafkaSender(settings, silent_s=lambda: 0.0, end=print)
     await producer.start()
 
     with contextlib.suppress(Exception):

@@ -12,7 +12,7 @@ import uvloop
 from models.errors import Poison
 from streams.engine.app import create, run
 from streams.engine.job import BatchedJob, Output
-from streams.engine.kafka.producer import Producer
+from streams.engine.kafka.sender import KafkaSender
 from streams.engine.settings import EngineSettings
 
 KINDS = 3
@@ -67,7 +67,7 @@ def settings(prefix: str, servers: str, folder: Path, **changed) -> EngineSettin
 
 def widen(slow_s: float) -> None:
     """Make every window longer in which a kill can fall: before the sends, between them, after them."""
-    send, submit = Producer.send, Producer._submit
+    send, submit = KafkaSender.send, KafkaSender._submit
 
     async def slow_send(self, *args, **kwargs):
         await asyncio.sleep(random.random() * slow_s)
@@ -79,7 +79,7 @@ def widen(slow_s: float) -> None:
         await asyncio.sleep(random.random() * slow_s / 4)
         return await submit(self, *args)
 
-    Producer.send, Producer._submit = slow_send, slow_submit
+    KafkaSender.send, KafkaSender._submit = slow_send, slow_submit
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from mode.utils.futures import notify
 from streams.engine.driver.continuity import Continuity
 from streams.engine.driver.lease import Lease
 from streams.engine.fatal import Fatal
-from streams.engine.marks import mark
+from streams.engine.fingerprints import fingerprint
 from streams.engine.ports import LogPartition
 from streams.engine.work.positions import Batch, Positions
 
@@ -90,7 +90,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             self._ahead = {tp: offset for tp, offset in start.items() if self._is_ahead(tp, offset, sources[tp])}
             # Faust commits nothing below what it takes for committed; the state may have gone back.
             offsets.update({tp: min(offset, start[tp]) for tp, offset in sources.items() if offset})
-            self._continuity.begin({tp: mark for tp in start if (mark := self.transport.engine.mark(tp))})
+            self._continuity.begin({tp: last for tp in start if (last := self.transport.engine.last_read(tp))})
         else:
             self._sought = {}
         return offsets
@@ -146,7 +146,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         except Fatal as error:
             self.transport.die(error)
             raise
-        self._continuity.took(tp, mark(records[-1]))
+        self._continuity.took(tp, fingerprint(records[-1]))
         return [batch]
 
     def _to_message(self, tp: Any, record: Any) -> ConsumerMessage:

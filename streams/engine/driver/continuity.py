@@ -6,35 +6,35 @@ Behind every reconnect there may be a leader that was behind, or a broker that l
 import time
 from collections.abc import Callable, Mapping
 
-from streams.engine.marks import Mark
+from streams.engine.fingerprints import Fingerprint
 from streams.engine.ports import LogPartition
 
 _LOOK_EVERY_S = 60.0  # a leader can change and change back between two fetches
 
 
 class Continuity:
-    """Keeps the mark of the last record of each partition, and the connection by which records came since a look."""
+    """Keeps each partition's last record, as a fingerprint, and the connection by which it was last checked."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._marks: dict[LogPartition, Mark] = {}
+        self._fingerprints: dict[LogPartition, Fingerprint] = {}
         self._trusted: dict[LogPartition, tuple[object, float]] = {}
 
-    def begin(self, marks: Mapping[LogPartition, Mark]) -> None:
+    def begin(self, fingerprints: Mapping[LogPartition, Fingerprint]) -> None:
         """Start over behind these records."""
-        self._marks = dict(marks)
+        self._fingerprints = dict(fingerprints)
         self._trusted.clear()
 
-    def took(self, partition: LogPartition, mark: Mark) -> None:
+    def took(self, partition: LogPartition, fingerprint: Fingerprint) -> None:
         """Note that this is the last record now."""
-        self._marks[partition] = mark
+        self._fingerprints[partition] = fingerprint
 
-    def doubtful(self, connections: Mapping[LogPartition, object]) -> dict[LogPartition, Mark]:
+    def doubtful(self, connections: Mapping[LogPartition, object]) -> dict[LogPartition, Fingerprint]:
         """Return the last records that must be looked at before what came by these connections is taken."""
         return {
-            partition: self._marks[partition]
+            partition: self._fingerprints[partition]
             for partition, connection in connections.items()
-            if partition in self._marks and not self._trusts(partition, connection)
+            if partition in self._fingerprints and not self._trusts(partition, connection)
         }
 
     def looked(self, connections: Mapping[LogPartition, object]) -> None:

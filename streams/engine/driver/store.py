@@ -11,7 +11,7 @@ from rocksdict import Rdict, WriteBatch
 
 from streams.engine.driver.state_memory import StateMemory
 from streams.engine.fatal import Fatal
-from streams.engine.marks import digest
+from streams.engine.fingerprints import digest
 from streams.engine.ports import Copy
 
 _COPY = b"__engine\0copy__"  # when this copy was current, and the hash of the last record in it; in no changelog

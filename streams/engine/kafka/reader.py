@@ -10,10 +10,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from streams.engine.fingerprints import Fingerprint, fingerprint
 from streams.engine.job import Record
 from streams.engine.kafka.security import for_aiokafka
 from streams.engine.kafka.topic_creation import never_create_topics
-from streams.engine.marks import Mark, mark
 from streams.engine.ports import LogPartition, Span
 from streams.engine.settings import EngineSettings
 
@@ -84,12 +84,12 @@ class KafkaLogs:
                     raise
                 await asyncio.sleep(_ASK_AGAIN_S)
 
-    async def at(self, places: Mapping[LogPartition, Sequence[int]]) -> dict[tuple[LogPartition, int], Mark]:
-        """Return the marks of the records that stand at these offsets."""
+    async def at(self, places: Mapping[LogPartition, Sequence[int]]) -> dict[tuple[LogPartition, int], Fingerprint]:
+        """Return the fingerprints of the records that stand at these offsets."""
         tps = {TopicPartition(*partition): offsets for partition, offsets in places.items() if offsets}
         if not tps:
             return {}
-        found: dict[tuple[LogPartition, int], Mark] = {}
+        found: dict[tuple[LogPartition, int], Fingerprint] = {}
         async with log_reader(self._settings, fetch_bytes_max=_ONE_RECORD_BYTES) as consumer:
             consumer.assign(list(tps))
             first, ends = await consumer.beginning_offsets(list(tps)), await consumer.end_offsets(list(tps))
@@ -97,7 +97,7 @@ class KafkaLogs:
                 asked = {tp: each[turn] for tp, each in tps.items() if turn < len(each) and first[tp] <= each[turn]}
                 for tp, record in (await first_from(consumer, asked, ends)).items():
                     if record.offset == asked[tp]:
-                        found[(tp.topic, tp.partition), record.offset] = mark(record)
+                        found[(tp.topic, tp.partition), record.offset] = fingerprint(record)
         return found
 
     async def last(

@@ -12,10 +12,10 @@ from aiokafka.errors import KafkaError
 
 from streams.engine import events
 from streams.engine.fatal import Fatal
+from streams.engine.fingerprints import digest
 from streams.engine.kafka.reader import first_from, log_reader, read
 from streams.engine.kafka.security import for_aiokafka
 from streams.engine.log.copies import Changelog, flaw
-from streams.engine.marks import digest
 from streams.engine.ports import Copy, LocalCopy
 from streams.engine.settings import EngineSettings
 

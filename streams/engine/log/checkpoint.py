@@ -3,20 +3,21 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 
+from streams.engine.fingerprints import Fingerprint, digest, fingerprint, parse
 from streams.engine.job import Changes, Record
 from streams.engine.log.output_tails import Floors, Tails
 from streams.engine.log.source_header import Place
-from streams.engine.marks import Mark, digest, mark, parse
 from streams.engine.ports import LocalState, Scan
 
-_POSITION = b"\0pos/"
-_PARTITIONS = b"\0partitions"
-_TAIL = b"\0tail/"
-_MARK = b"\0mark/"
-_END = b"\0end/"
-_FLOOR = b"\0floor/"
-_VOID = b"\0void/"
-_MARKS_MAX = 24
+# The engine's keys in each partition number of the state, and what they hold; `attempts` has those below `\0try/`.
+_POSITION = b"\0pos/"  # \0pos/<source topic> -> b"1234", the next offset to process
+_PARTITIONS = b"\0partitions"  # -> b"12", the TOPIC_PARTITIONS that the state was made with
+_TAIL = b"\0tail/"  # \0tail/<output topic>/<source topic> -> b"1240/0", offset/ordinal: an output ahead of the state
+_FINGERPRINT = b"\0mark/"  # \0mark/<source topic>/<slot, two digits> -> b"1233/1700000000000/<32 hex digits>"
+_END = b"\0end/"  # \0end/<output topic> -> b"88/0/<32 hex digits>", the last record that was written to it
+_FLOOR = b"\0floor/"  # \0floor/<source topic> -> b'{"<output topic>": 17}', see `floored`
+_VOID = b"\0void/"  # \0void/<source topic> -> b"1234", see `voided`
+_SLOTS = 24
 
 Edit = dict[bytes, bytes | None]
 
@@ -31,26 +32,26 @@ def position(value: bytes | None) -> int:
     return int(value or 0)
 
 
-def moved(source_topic: str, offset: int) -> Edit:
+def done_below(source_topic: str, offset: int) -> Edit:
     """Return the change that says: everything below `offset` is done."""
     return {position_key(source_topic): b"%d" % offset}
 
 
-def marked(source_topic: str, record: Record) -> Edit:
+def done_up_to(source_topic: str, record: Record) -> Edit:
     """Return the changes that say: everything up to this record is done, and this is how to know it again.
 
-    A hash decides which earlier mark gives way, each half as often as the one before: so the marks that stay are few,
-    close together near the position, and farther apart behind it. They tell where a log and the one that was read part.
+    The digest chooses the slot, and each slot half as often as the one before: so few fingerprints stay, close together
+    near the position and farther apart behind it. They tell where a log departs from the one that was read.
     """
-    made = mark(record)
+    made = fingerprint(record)
     bits = int(made.digest[:8], 16)
-    slot = min((bits & -bits).bit_length(), _MARKS_MAX)
-    return {**moved(source_topic, record.offset + 1), _mark_key(source_topic, slot): made.text()}
+    slot = min((bits & -bits).bit_length(), _SLOTS)
+    return {**done_below(source_topic, record.offset + 1), _fingerprint_key(source_topic, slot): made.text()}
 
 
-def marks(state: Scan, partition: int, source_topic: str) -> list[Mark]:
-    """Return the marks of records of this source that were read, by offset."""
-    return sorted(parse(value) for _, value in state.scan(partition, _MARK + source_topic.encode() + b"/"))
+def fingerprints(state: Scan, partition: int, source_topic: str) -> list[Fingerprint]:
+    """Return the fingerprints of records of this source that were read, by offset."""
+    return sorted(parse(value) for _, value in state.scan(partition, _FINGERPRINT + source_topic.encode() + b"/"))
 
 
 def known_position(state: Scan, partition: int, source_topic: str) -> int | None:
@@ -61,10 +62,10 @@ def known_position(state: Scan, partition: int, source_topic: str) -> int | None
 
 def wrote(topic: str, offset: int, key: bytes | None, value: bytes | None) -> Edit:
     """Return the change that says: this is the last record of an output, and it stands there."""
-    return {_END + topic.encode(): Mark(offset, 0, digest(key, value)).text()}
+    return {_END + topic.encode(): Fingerprint(offset, 0, digest(key, value)).text()}
 
 
-def ends(state: Scan, partition: int) -> Iterator[tuple[str, Mark]]:
+def ends(state: Scan, partition: int) -> Iterator[tuple[str, Fingerprint]]:
     """Yield each output with the last record that was written to it; its timestamp is not known."""
     for key, value in state.scan(partition, _END):
         yield key.removeprefix(_END).decode(), parse(value)
@@ -79,10 +80,10 @@ def going_on(state: Scan, partition: int, source_topic: str, offset: int) -> Edi
     """Return the changes that make a source go on from `offset`, as if nothing behind it had been read."""
     gone = {
         key: None
-        for key, value in state.scan(partition, _MARK + source_topic.encode() + b"/")
+        for key, value in state.scan(partition, _FINGERPRINT + source_topic.encode() + b"/")
         if parse(value).offset >= offset
     }
-    return {**gone, **moved(source_topic, offset)}
+    return {**gone, **done_below(source_topic, offset)}
 
 
 def floored(state: Scan, partition: int, source_topic: str, floors: Mapping[str, int]) -> Edit:
@@ -172,5 +173,5 @@ def _tail_key(topic: str, source_topic: str) -> bytes:
     return _TAIL + f"{topic}/{source_topic}".encode()
 
 
-def _mark_key(source_topic: str, slot: int) -> bytes:
-    return _MARK + b"%s/%02d" % (source_topic.encode(), slot)
+def _fingerprint_key(source_topic: str, slot: int) -> bytes:
+    return _FINGERPRINT + b"%s/%02d" % (source_topic.encode(), slot)

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from models.headers import CE_ID, GENERATION, SETTLED, SOURCE, get
+from streams.engine.fingerprints import Fingerprint, digest
 from streams.engine.job import Headers
 from streams.engine.log.source_header import NOWHERE, Place, parse
-from streams.engine.marks import Mark, digest
 from streams.engine.ports import LogPartition, Logs
 from streams.engine.settings import EngineSettings
 
@@ -59,7 +59,7 @@ async def read_tails(
     logs: Logs,
     topics: Iterable[str],
     floors: Mapping[int, Floors],
-    notes: Mapping[LogPartition, Mark],
+    notes: Mapping[LogPartition, Fingerprint],
     settings: EngineSettings,
 ) -> tuple[dict[int, Tails], dict[LogPartition, int], dict[LogPartition, bytes]]:
     """Return the tails of each partition number in `floors`, and where each output partition ends.

@@ -1,16 +1,17 @@
 """Whether the logs still hold what the state was made from and what it says was written.
 
 A log can lose its end: one broker and a power cut, or a leader that was behind. Once it has grown again, offsets alone
-do not show it, and what stands below the position would be skipped in silence. So the state keeps marks of records.
+do not show it, and what stands below the position would be skipped in silence. So the state keeps
+fingerprints of records.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from streams.engine.fingerprints import Fingerprint
 from streams.engine.log import checkpoint
 from streams.engine.log.output_tails import Tails, read_tails
-from streams.engine.marks import Mark
 from streams.engine.ports import LogPartition, Logs, Scan, Span
 from streams.engine.settings import EngineSettings
 
@@ -63,34 +64,55 @@ async def examine(
     """Read what the sources and the outputs (`topics`) hold, and compare it with the state."""
     numbers = list(partitions)
     spans = await logs.spans((topic, number) for topic in settings.sources for number in numbers)
-    notes = {(topic, at): mark for at in numbers for topic, mark in checkpoint.ends(state, at) if topic in topics}
+    notes = {
+        (topic, at): fingerprint
+        for at in numbers
+        for topic, fingerprint in checkpoint.ends(state, at)
+        if topic in topics
+    }
     floors = {number: checkpoint.floors(state, number) for number in numbers}
     tails, ends, seen = await read_tails(logs, topics, floors, notes, settings)
     committed = await logs.committed(spans)
     losses = [
         *_unread(await _unlike(state, spans, logs), spans, state),
         *(loss for at, span in spans.items() if (loss := _forgotten(at, span, committed.get(at, 0), state))),
-        *(loss for at, mark in notes.items() if (loss := _unwritten(at, mark, ends[at], seen.get(at)))),
+        *(loss for at, fingerprint in notes.items() if (loss := _unwritten(at, fingerprint, ends[at], seen.get(at)))),
     ]
     return Examination(spans, ends, tails, losses)
 
 
-async def unlike(marks: Mapping[LogPartition, Mark], logs: Logs) -> set[LogPartition]:
+async def unlike(fingerprints: Mapping[LogPartition, Fingerprint], logs: Logs) -> set[LogPartition]:
     """Return where another record stands than the one that was read; what is gone by retention says nothing."""
-    found = await logs.at({partition: [mark.offset] for partition, mark in marks.items()})
-    return {at for at, mark in marks.items() if found.get((at, mark.offset), mark) != mark}
+    found = await logs.at({partition: [fingerprint.offset] for partition, fingerprint in fingerprints.items()})
+    return {
+        at
+        for at, fingerprint in fingerprints.items()
+        if found.get((at, fingerprint.offset), fingerprint) != fingerprint
+    }
 
 
 async def _unlike(state: Scan, spans: Mapping[LogPartition, Span], logs: Logs) -> dict[LogPartition, int]:
-    """Return the sources whose log is not the one that was read, and where the two part, as far as marks tell."""
-    marks = {(topic, number): checkpoint.marks(state, number, topic) for topic, number in spans}
-    newest = {at: found[-1] for at, found in marks.items() if found}
-    parted = await unlike({at: mark for at, mark in newest.items() if mark.offset < spans[at].end}, logs)
+    """Return the sources whose log is not the one that was read, and from where on."""
+    fingerprints = {(topic, number): checkpoint.fingerprints(state, number, topic) for topic, number in spans}
+    newest = {at: found[-1] for at, found in fingerprints.items() if found}
+    parted = await unlike(
+        {at: fingerprint for at, fingerprint in newest.items() if fingerprint.offset < spans[at].end}, logs
+    )
     parted |= {at for at in spans if _position(state, at) > spans[at].end}
-    known = await logs.at({at: [mark.offset for mark in marks[at] if mark.offset < spans[at].end] for at in parted})
+    known = await logs.at(
+        {
+            at: [fingerprint.offset for fingerprint in fingerprints[at] if fingerprint.offset < spans[at].end]
+            for at in parted
+        }
+    )
     return {
         at: max(
-            (mark.offset + 1 for mark in marks[at] if known.get((at, mark.offset)) == mark), default=spans[at].first
+            (
+                fingerprint.offset + 1
+                for fingerprint in fingerprints[at]
+                if known.get((at, fingerprint.offset)) == fingerprint
+            ),
+            default=spans[at].first,
         )
         for at in parted
     }
@@ -106,7 +128,7 @@ def _unread(parted: Mapping[LogPartition, int], spans: Mapping[LogPartition, Spa
             else f"another record than the one that was read stands before {position}: the topic lost its last records "
             "and has grown since, or it was deleted and made again."
         )
-        marks = checkpoint.marks(state, partition, topic)
+        fingerprints = checkpoint.fingerprints(state, partition, topic)
         yield Loss(
             kind="source",
             topic=topic,
@@ -114,7 +136,7 @@ def _unread(parted: Mapping[LogPartition, int], spans: Mapping[LogPartition, Spa
             position=position,
             resume=resume,
             says=what,
-            digest=marks[-1].digest.decode() if marks else "",
+            digest=fingerprints[-1].digest.decode() if fingerprints else "",
         )
 
 
@@ -137,7 +159,7 @@ def _forgotten(at: LogPartition, span: Span, committed: int, state: Scan) -> Los
     )
 
 
-def _unwritten(at: LogPartition, note: Mark, end: int, seen: bytes | None) -> Loss | None:
+def _unwritten(at: LogPartition, note: Fingerprint, end: int, seen: bytes | None) -> Loss | None:
     """Return the loss if an output does not hold the record that was written last; one compacted away is no loss."""
     if note.offset < end and seen in (None, note.digest):
         return None

@@ -26,9 +26,10 @@ from streams.engine.work.assignment import Interrupted
 
 ALONE_S = 60.0  # the longest that others wait for something suspected
 LISTED_ALONE_S = 5.0  # the same for listed work: links die within minutes
+# State keys. Their value is `Suspect.encode()`: b"<first>/<last>/<own>/<unexplained>/<begun>/<refused>", all numbers.
 _TRY = RESERVED + b"try/"
-_RECORDS = _TRY + b"in/"
-_LISTED = _TRY + b"at/"
+_RECORDS = _TRY + b"in/"  # \0try/in/<source topic>: some of its records
+_LISTED = _TRY + b"at/"  # \0try/at/<32 hex digits>: work that the state lists, by the hash of its key
 
 
 @dataclass
@@ -168,7 +169,7 @@ class Attempts:
 
     @contextmanager
     def _noted(self, number: int, work: str) -> Iterator[None]:
-        """Keep a mark of this work, which the current task does; an error that leaves it ends the process."""
+        """Keep a fingerprint of this work, which the current task does; an error that leaves it ends the process."""
         slot, task = self._work_file.begin(number, work), _task()
         name = task.get_name()
         task.set_name(_name(slot))

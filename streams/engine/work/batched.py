@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from models import reasons, telemetry
+from models import reasons
 from streams.engine.job import BatchedJob, Record
 from streams.engine.log import checkpoint
 from streams.engine.log.output_tails import Tails
@@ -13,6 +13,7 @@ from streams.engine.ports import LocalState
 from streams.engine.settings import EngineSettings
 from streams.engine.work.assignment import Assignment
 from streams.engine.work.attempts import Attempts
+from streams.engine.work.counts import count_written
 from streams.engine.work.plan import Plan, plan_batch
 
 
@@ -59,29 +60,11 @@ class Batched:
             record_bytes_max=self._settings.record_bytes_max,
             refuse=reasons.TOO_COSTLY if refused else None,
         )
-        plan.changes |= checkpoint.marked(topic, records[-1])
+        plan.changes |= checkpoint.done_up_to(topic, records[-1])
         return plan
 
     def _tell(self, partition: int, records: Sequence[Record], plan: Plan) -> None:
         for note in plan.notes:
             note()
-        tell_written(self._settings.stage, len(records), plan, quarantine=self._job.quarantine)
+        count_written(self._settings.stage, len(records), plan, quarantine=self._job.quarantine)
         self._job.written(partition, plan.changes)
-
-
-def tell_written(stage: str, records: int, plan: Plan, *, quarantine: str) -> None:
-    """Count what was read, published and quarantined, now that it is safe; each in one place."""
-    telemetry.READ(records, stage=stage)
-    for topic, rows in plan.outputs.items():
-        if topic != quarantine:
-            telemetry.PUBLISHED(len(rows), stage=stage, type=topic)
-    for refusal in plan.poison:
-        record = refusal.record
-        telemetry.QUARANTINED(
-            stage=stage,
-            reason=refusal.reason,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            error=refusal.error,
-        )

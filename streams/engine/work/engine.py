@@ -14,13 +14,13 @@ from typing import Any, NoReturn
 from streams.engine import events
 from streams.engine.crashes.work_file import WorkFile
 from streams.engine.fatal import Fatal
+from streams.engine.fingerprints import Fingerprint
 from streams.engine.job import BatchedJob, Changes, Job, Output, StepwiseJob
 from streams.engine.log import checkpoint, partition_counts, unordered
 from streams.engine.log.output_tails import Tails
 from streams.engine.log.writer import Writer
 from streams.engine.losses import decisions, losses
 from streams.engine.losses.losses import Examination, examine
-from streams.engine.marks import Mark
 from streams.engine.ports import LocalState, LogPartition, Logs, Sender
 from streams.engine.settings import EngineSettings
 from streams.engine.work.assignment import Assignment, Interrupted
@@ -62,7 +62,7 @@ class Engine:
         self._work = self._work_of(job)
         self._assignment = Assignment({})
         self._assignment.ended.set()
-        self.waits_for = ""  # what an operator must decide before anything goes on
+        self.needs_decision = ""  # what an operator must decide before anything goes on
         self.unread = 0  # records in partitions of the sources that nobody reads
         # First come first served, one per partition number: the source topics share its state and its outputs.
         self._lanes: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -73,20 +73,20 @@ class Engine:
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Begin an assignment, once the state is restored: read the outputs' tails, then let the job begin."""
         begun_at = time.monotonic()
-        await self.look_beyond()
+        await self.check_partition_counts()
         self._writer.begin()
-        self._check_places(partitions)
-        found = await self._whole(partitions)
+        self._check_partition_counts(partitions)
+        found = await self._without_losses(partitions)
         for partition in partitions:
             await self._note_ahead(partition, found.tails[partition])
         await self._attempts.assigned(partitions)
         self._assignment = Assignment(found.tails)
-        await self._do_again(self._assignment, {source: span.end for source, span in found.spans.items()})
+        await self._finish_begun(self._assignment, {source: span.end for source, span in found.spans.items()})
         seconds = round(time.monotonic() - begun_at, 3)
         events.TAILS_READ(stage=self._settings.stage, partitions=len(partitions), seconds=seconds)
         await self._job.assigned(partitions)
 
-    async def look_beyond(self) -> None:
+    async def check_partition_counts(self) -> None:
         """Raise `Fatal` if a topic lacks partitions of ours; tell how many records are in those that nobody reads."""
         topics = (*self._settings.sources, *self._job.outputs, self._job.quarantine, self._settings.changelog)
         counts = await self._logs.counts(topics)
@@ -166,18 +166,18 @@ class Engine:
         """Return the next offset of a source partition, None if the state says none."""
         return checkpoint.known_position(self._state, source[1], source[0])
 
-    def mark(self, source: LogPartition) -> Mark | None:
-        """Return the mark of the last record that was read of a source partition, if there is one."""
-        marks = checkpoint.marks(self._state, source[1], source[0])
-        return marks[-1] if marks else None
+    def last_read(self, source: LogPartition) -> Fingerprint | None:
+        """Return the fingerprint of the last record that was read of a source partition, if there is one."""
+        fingerprints = checkpoint.fingerprints(self._state, source[1], source[0])
+        return fingerprints[-1] if fingerprints else None
 
-    async def verify(self, marks: Mapping[LogPartition, Mark]) -> None:
+    async def verify(self, fingerprints: Mapping[LogPartition, Fingerprint]) -> None:
         """Raise `Fatal` if another record stands where one was read: the log has lost its end and grown again."""
-        for topic, partition in sorted(await losses.unlike(marks, self._logs)):
+        for topic, partition in sorted(await losses.unlike(fingerprints, self._logs)):
             raise Fatal(
                 f"{topic}/{partition}: another record than the one that was read stands at "
-                f"{marks[topic, partition].offset}: the topic lost its last records and has grown since. The next "
-                "start says how to go on."
+                f"{fingerprints[topic, partition].offset}: the topic lost its last records and has grown since. The "
+                "next start says how to go on."
             )
 
     def moved_at(self, source: LogPartition) -> float:
@@ -223,7 +223,7 @@ class Engine:
 
     # --- what an assignment must find ------------------------------------------------------------------------------
 
-    def _check_places(self, partitions: frozenset[int]) -> None:
+    def _check_partition_counts(self, partitions: frozenset[int]) -> None:
         ours, unread = self._settings.partitions, self.unread
         made_with = {partition: checkpoint.made_with(self._state, partition) for partition in partitions}
         partition_counts.check_made_with(made_with.values(), ours)
@@ -234,23 +234,23 @@ class Engine:
             if made_with[partition] is None:
                 self._writer.begin_with(partition, checkpoint.make_with(ours))
 
-    async def _whole(self, partitions: frozenset[int]) -> Examination:
+    async def _without_losses(self, partitions: frozenset[int]) -> Examination:
         """Return what the logs say once it agrees with the state, or an operator has said to go on."""
         said_at = float("-inf")
         while True:
             found = await examine(self._state, partitions, self.topics, logs=self._logs, settings=self._settings)
             self._sender.expect(found.ends | self._changelog_ends(partitions))
             if not found.losses:
-                self.waits_for = ""
+                self.needs_decision = ""
                 return found
             if await self._accept(found):
                 continue
             first = found.losses[0]
             more = f" And {len(found.losses) - 1} more." if len(found.losses) > 1 else ""
-            self.waits_for = first.sentence + more
+            self.needs_decision = first.sentence + more
             if time.monotonic() - said_at > self._settings.decision_say_s:
                 said_at = time.monotonic()
-                events.LOST(stage=self._settings.stage, topic=first.topic, sentence=self.waits_for)
+                events.LOST(stage=self._settings.stage, topic=first.topic, sentence=self.needs_decision)
             await asyncio.sleep(self._settings.decision_poll_s)
 
     async def _accept(self, found: Examination) -> bool:
@@ -275,7 +275,7 @@ class Engine:
             accepted |= {each.loss: each.start for each in said if each}
         return accepted
 
-    async def _do_again(self, assignment: Assignment, ends: Mapping[LogPartition, int]) -> None:
+    async def _finish_begun(self, assignment: Assignment, ends: Mapping[LogPartition, int]) -> None:
         """Finish what a predecessor had begun, before anything else.
 
         Its outputs are written, in part, and will not be written again. If another source's records came in between,

@@ -15,7 +15,7 @@ from streams.engine.ports import LocalState
 from streams.engine.settings import EngineSettings
 from streams.engine.work.assignment import Assignment, until_ended
 from streams.engine.work.attempts import Attempt, Attempts
-from streams.engine.work.batched import tell_written
+from streams.engine.work.counts import count_written
 from streams.engine.work.plan import Plan, Refusal, check, refusal_of
 
 
@@ -58,10 +58,10 @@ class Stepwise:
                     await self._write(partition, record, unwritten, sequencer)
                     unwritten = step
                 reading.pending = unwritten.changes
-        moved = {**checkpoint.marked(record.topic, record), **attempt.changes}
+        moved = {**checkpoint.done_up_to(record.topic, record), **attempt.changes}
         await self._write(partition, record, unwritten._replace(changes={**unwritten.changes, **moved}), sequencer)
         self._writer.moved(record.topic, partition)
-        tell_written(self._settings.stage, 1, Plan(poison=refusals), quarantine=self._job.quarantine)
+        count_written(self._settings.stage, 1, Plan(poison=refusals), quarantine=self._job.quarantine)
 
     async def _steps(
         self, record: Record, reading: "PendingReading", attempt: Attempt
@@ -91,7 +91,7 @@ class Stepwise:
         plan = Plan()
         plan.add(step.outputs, record.offset, sequencer)
         await self._writer.write(partition, plan.outputs, step.changes, atomic=step.atomic)
-        tell_written(self._settings.stage, 0, plan, quarantine=self._job.quarantine)
+        count_written(self._settings.stage, 0, plan, quarantine=self._job.quarantine)
 
 
 class PendingReading:

@@ -5,8 +5,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
+from streams.engine.fingerprints import fingerprint
 from streams.engine.job import Output
-from streams.engine.marks import mark
 from streams.engine.ports import Span
 from streams.engine.settings import EngineSettings
 from streams.engine.work.engine import Engine
@@ -78,7 +78,7 @@ class MemoryKafka:
         for partition, offsets in places.items():
             for offset in offsets:
                 if self.first.get(partition, 0) <= offset and offset in self.inputs[partition]:
-                    found[partition, offset] = mark(self.inputs[partition][offset])
+                    found[partition, offset] = fingerprint(self.inputs[partition][offset])
         return found
 
     async def counts(self, topics):

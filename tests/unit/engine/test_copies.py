@@ -1,7 +1,7 @@
 import pytest
 
+from streams.engine.fingerprints import digest
 from streams.engine.log.copies import CLOCK, OLD, UNLIKE, Changelog, flaw
-from streams.engine.marks import digest
 from streams.engine.ports import Copy
 
 DAY_MS = 24 * 3600 * 1000

@@ -30,7 +30,7 @@ async def test_outputs_are_acknowledged_before_the_changelog_and_the_changelog_b
         logs = process.kafka.logs
         reached.append((len(logs["a", 0]), len(logs[CHANGELOG, 0]), len(process.state.copies[0])))
 
-    # In the state: its partition count, the sum, the position, the mark of the record, the end of the output.
+    # In the state: its partition count, the sum, the position, the fingerprint of the record, the end of the output.
     assert reached == [(0, 0, 0), (2, 0, 0), (2, 5, 0), (2, 5, 5)]
 
 

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from streams.engine.fatal import Fatal
+from streams.engine.fingerprints import fingerprint
 from streams.engine.job import Output
 from streams.engine.log import checkpoint
 from streams.engine.losses import decisions
 from streams.engine.losses.losses import examine
-from streams.engine.marks import mark
 from tests.unit.engine.fakes import MemoryKafka, MemoryState, Process, Record
 from tests.unit.engine.jobs import Fold, Walk
 
@@ -130,13 +130,13 @@ async def test_nothing_goes_on_and_it_is_said_until_an_operator_decides():
     beginning = asyncio.ensure_future(again.begin())
     for _ in range(100):
         await asyncio.sleep(0)
-    held = again.engine.waits_for != "" and not beginning.done()
+    held = again.engine.needs_decision != "" and not beginning.done()
     [loss] = await found(process)
 
     decide(process, loss, loss.resume)
     await beginning
 
-    assert (held, again.engine.waits_for, again.engine.position(IN)) == (True, "", loss.resume)
+    assert (held, again.engine.needs_decision, again.engine.position(IN)) == (True, "", loss.resume)
 
 
 @pytest.mark.parametrize("batch", [1, 7, 50])
@@ -171,7 +171,7 @@ async def test_a_decision_about_one_loss_says_nothing_about_the_next():
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(third.begin(), 0.2)
 
-    assert "stands before 90" in third.engine.waits_for
+    assert "stands before 90" in third.engine.needs_decision
 
 
 async def test_a_state_that_was_lost_is_made_again_from_what_is_there_and_nothing_is_repeated():
@@ -205,7 +205,7 @@ async def test_a_lost_end_of_an_output_is_accepted_once():
 
 async def test_a_running_worker_finds_another_record_where_it_read_one():
     process = await worked(upto=50)
-    read = {IN: mark(process.kafka.inputs[IN][49])}
+    read = {IN: fingerprint(process.kafka.inputs[IN][49])}
     await process.engine.verify(read)
     lose(process, to=38, regrown=records(38, 90, b"7"))
 
@@ -216,20 +216,20 @@ async def test_a_running_worker_finds_another_record_where_it_read_one():
 def test_the_marks_stay_few_and_reach_far_back():
     state = MemoryState(MemoryKafka())
     for record in records(0, 30_000):
-        state.put_many(0, checkpoint.marked("in", record).items(), record.offset)
+        state.put_many(0, checkpoint.done_up_to("in", record).items(), record.offset)
 
-    marks = checkpoint.marks(state, 0, "in")
+    fingerprints = checkpoint.fingerprints(state, 0, "in")
 
-    assert len(marks) <= 24
-    assert marks[-1].offset == 29_999
-    assert marks[0].offset < 10_000
+    assert len(fingerprints) <= 24
+    assert fingerprints[-1].offset == 29_999
+    assert fingerprints[0].offset < 10_000
 
 
 async def test_long_work_notes_what_it_read_and_wrote():
     process = await worked(upto=3, job=Walk())
 
     assert [note.offset for _, note in checkpoint.ends(process.state, 0)] == [2]
-    assert checkpoint.marks(process.state, 0, "in")[-1].offset == 2
+    assert checkpoint.fingerprints(process.state, 0, "in")[-1].offset == 2
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b"[]", b'{"decision": "accept"}', b'{"decision": "other"}', None])

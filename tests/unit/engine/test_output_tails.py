@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.headers import get
-from streams.engine.log.checkpoint import ahead, moved, recall
+from streams.engine.log.checkpoint import ahead, done_below, recall
 from streams.engine.log.output_tails import Tails
 from streams.engine.log.source_header import Sequencer, parse
 from tests.unit.engine.fakes import MemoryKafka, MemoryState
@@ -47,7 +47,7 @@ def test_records_without_a_readable_source_are_passed_over():
 
 def test_what_the_tail_says_beyond_the_state_is_noted_for_the_next_owner():
     state = MemoryState(MemoryKafka())
-    state.put_many(0, moved("in", 7).items(), 0)
+    state.put_many(0, done_below("in", 7).items(), 0)
     changes = ahead(state, 0, noted([("x-source", b"in/0/7/1")]))
     state.put_many(0, changes.items(), 1)
     fresh = Tails()
@@ -59,7 +59,7 @@ def test_what_the_tail_says_beyond_the_state_is_noted_for_the_next_owner():
 
 def test_what_the_state_contains_is_not_noted():
     state = MemoryState(MemoryKafka())
-    state.put_many(0, moved("in", 8).items(), 0)
+    state.put_many(0, done_below("in", 8).items(), 0)
 
     assert ahead(state, 0, noted([("x-source", b"in/0/7/1")])) == {}
 

@@ -26,7 +26,7 @@ from streams.engine.log.record_size import output_bytes
 from streams.engine.settings import EngineSettings
 
 
-class Producer:
+class KafkaSender:
     """One idempotent producer per process. `silent_s` tells how long ago the group last heard from us."""
 
     def __init__(

@@ -8,7 +8,7 @@ from streams.engine.job import Record
 _DIGEST_BYTES = 16
 
 
-class Mark(NamedTuple):
+class Fingerprint(NamedTuple):
     """The place of a record, its timestamp, and a hash of its key and value, as hexadecimal text."""
 
     offset: int
@@ -16,19 +16,19 @@ class Mark(NamedTuple):
     digest: bytes
 
     def text(self) -> bytes:
-        """Return the mark as it is kept in a state."""
+        """Return the fingerprint as it is kept in a state."""
         return b"%d/%d/%s" % self
 
 
-def mark(record: Record) -> Mark:
-    """Return the mark of a record."""
-    return Mark(record.offset, record.timestamp, digest(record.key, record.value))
+def fingerprint(record: Record) -> Fingerprint:
+    """Return the fingerprint of a record."""
+    return Fingerprint(record.offset, record.timestamp, digest(record.key, record.value))
 
 
-def parse(text: bytes) -> Mark:
-    """Return the mark that a text says."""
+def parse(text: bytes) -> Fingerprint:
+    """Return the fingerprint that a text says."""
     offset, timestamp, digested = text.split(b"/")
-    return Mark(int(offset), int(timestamp), digested)
+    return Fingerprint(int(offset), int(timestamp), digested)
 
 
 def digest(key: bytes | None, value: bytes | None) -> bytes:
