@@ -1,14 +1,17 @@
-"""How one stage's engine is set up; every limit carries its unit in its name."""
+"""Settings of one stage's engine; every limit carries its unit in its name."""
 
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+# Of one request for records. Faust's 1.5 s lets an idle partition hold up a busy one on the same broker.
+FETCH_WAIT_S = 0.1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Security:
-    """How to enter Kafka."""
+    """Authentication and encryption towards Kafka."""
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
@@ -34,32 +37,25 @@ class EngineSettings:
     generation: str = ""
 
     batch_records_max: int = 500
-    fetch_bytes_max: int = 4 * 2**20
-    fetch_wait_s: float = 0.1  # Faust's 1.5 s lets an idle partition hold up a busy one on the same broker
-    queued_batches_max: int = 2  # per partition, fetched and not finished
-    unfinished_bytes_max: int = 256 * 2**20  # over all partitions
+    fetch_bytes_max: int = 4 * 2**20  # of one partition
 
     record_bytes_max: int = 40 * 2**20
-    batch_bytes_max: int = 900_000  # below Kafka's default max.message.bytes
-    inflight_bytes_max: int = 64 * 2**20  # below the broker's socket.request.max.bytes
-    compression: Literal["gzip", "lz4", "snappy", "zstd"] | None = None
-
-    tail_records: int = 1000  # read back from the end of each output partition; covers the outputs of one step
 
     commit_interval_s: float = 0.5
     session_timeout_s: float = 30.0
     heartbeat_interval_s: float = 3.0
-    request_timeout_s: float = 60.0
-    rebalance_timeout_s: float = 120.0
     send_timeout_s: float = 120.0
     stop_timeout_s: float = 20.0
     stuck_timeout_s: float = 300.0
     late_after_s: float = 60.0
-    decision_poll_s: float = 5.0
-    decision_say_s: float = 60.0
 
     state_memory_bytes_max: int = 64 * 2**20  # all local copies of the process: blocks read, changes not yet in files
-    state_open_files_max: int = 1024
+
+    # Set by tests only, to see within seconds, or with few records, what takes longer in earnest.
+    tail_records: int = 1000  # read back from the end of each output partition; covers the outputs of one step
+    request_timeout_s: float = 60.0
+    rebalance_timeout_s: float = 120.0
+    decision_poll_s: float = 5.0
 
     @property
     def changelog(self) -> str:

@@ -26,7 +26,6 @@ class Watchdog:
         self._every_s = every_s
         self._clock = clock
         self._beat_at = clock()
-        self._stopped = threading.Event()
 
     def beat(self) -> None:
         """Say that the event loop turns; call this from it, more often than the timeout."""
@@ -35,10 +34,6 @@ class Watchdog:
     def start(self) -> None:
         """Begin to watch."""
         threading.Thread(target=self._run, name="watchdog", daemon=True).start()
-
-    def stop(self) -> None:
-        """Stop watching."""
-        self._stopped.set()
 
     def look(self) -> None:
         """End the process if it is stuck now."""
@@ -51,5 +46,6 @@ class Watchdog:
             self._end(f"nothing has moved for {stuck_s:.0f} s, although there is work")
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._every_s):
+        while True:
+            time.sleep(self._every_s)
             self.look()

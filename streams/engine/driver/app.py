@@ -18,6 +18,8 @@ from streams.engine.settings import EngineSettings, Security
 from streams.engine.work.engine import Engine
 from streams.engine.work.positions import Positions
 
+_STATE_OPEN_FILES_MAX = 1024  # of all local copies of the process
+
 Act = Callable[[], Awaitable[None]]
 
 
@@ -146,7 +148,7 @@ def _table(app: Any, settings: EngineSettings) -> Any:
     table.data.memory = StateMemory(
         settings.state_memory_bytes_max,
         partitions=settings.partitions,
-        open_files_max=settings.state_open_files_max,
+        open_files_max=_STATE_OPEN_FILES_MAX,
     )
     return table
 

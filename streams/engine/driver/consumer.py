@@ -22,6 +22,7 @@ from streams.engine.driver.lease import Lease
 from streams.engine.fatal import Fatal
 from streams.engine.fingerprints import fingerprint
 from streams.engine.ports import LogPartition
+from streams.engine.settings import FETCH_WAIT_S
 from streams.engine.work.positions import Batch, Positions
 
 _LOOK_AGAIN_S = 1.0
@@ -250,7 +251,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         # Faust fixes 1500 ms, and an idle partition parks the one fetch per broker for that long.
-        consumer._fetch_max_wait_ms = int(self.transport.fetch_wait_s * 1000)  # noqa: SLF001
+        consumer._fetch_max_wait_ms = int(FETCH_WAIT_S * 1000)  # noqa: SLF001
         return consumer
 
 

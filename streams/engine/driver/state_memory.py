@@ -35,11 +35,6 @@ class StateMemory:
         """Return what blocks, indexes, filters and unwritten changes take now."""
         return int(self._cache.get_usage())
 
-    @property
-    def unwritten_bytes(self) -> int:
-        """Return what changes that are not in files yet take of it."""
-        return int(self._buffers.get_usage())
-
     def open(self, path: Path) -> Any:
         """Return the database at `path`, made if it is not there."""
         return Rdict(str(path), options=self._options(), access_type=AccessType.read_write())

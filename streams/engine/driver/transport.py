@@ -16,6 +16,9 @@ from streams.engine.settings import EngineSettings
 from streams.engine.work.engine import Engine
 from streams.engine.work.positions import Positions
 
+_QUEUED_BATCHES_MAX = 2  # per partition, fetched and not finished
+_UNFINISHED_BYTES_MAX = 256 * 2**20  # over all partitions
+
 
 class BatchTransport(driver.Transport):  # type: ignore[misc]
     """The `engine` is told when partitions are about to go: it ends long work and returns once nothing is written.
@@ -36,14 +39,11 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]
         end: Callable[[BaseException | str], NoReturn],
     ) -> None:
         super().__init__(url, app)
-        self.positions = Positions(
-            queued_batches_max=settings.queued_batches_max, unfinished_bytes_max=settings.unfinished_bytes_max
-        )
+        self.positions = Positions(queued_batches_max=_QUEUED_BATCHES_MAX, unfinished_bytes_max=_UNFINISHED_BYTES_MAX)
         self.engine = engine
         self.interrupt = engine.revoked
         self.die = end
         self._stopping = stopping
-        self.fetch_wait_s = settings.fetch_wait_s
         self.stop_timeout_s = settings.stop_timeout_s
         self._stage = settings.stage
         self._interrupting: asyncio.Future[None] | None = None

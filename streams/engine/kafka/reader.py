@@ -15,7 +15,7 @@ from streams.engine.job import Record
 from streams.engine.kafka.security import for_aiokafka
 from streams.engine.kafka.topic_creation import never_create_topics
 from streams.engine.ports import LogPartition, Span
-from streams.engine.settings import EngineSettings
+from streams.engine.settings import FETCH_WAIT_S, EngineSettings
 
 _ASK_AGAIN_S = 0.5
 _ONE_RECORD_BYTES = 64 * 1024  # a larger one comes all the same
@@ -158,7 +158,7 @@ async def log_reader(
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=fetch_bytes_max or settings.fetch_bytes_max,
-        fetch_max_wait_ms=int(settings.fetch_wait_s * 1000),
+        fetch_max_wait_ms=int(FETCH_WAIT_S * 1000),
         request_timeout_ms=int(settings.request_timeout_s * 1000),
         **for_aiokafka(settings.security),
     )

@@ -25,6 +25,9 @@ from streams.engine.log import quarantine
 from streams.engine.log.record_size import output_bytes
 from streams.engine.settings import EngineSettings
 
+_BATCH_BYTES_MAX = 900_000  # below Kafka's default max.message.bytes
+_INFLIGHT_BYTES_MAX = 64 * 2**20  # below the broker's socket.request.max.bytes
+
 
 class KafkaSender:
     """One idempotent producer per process. `silent_s` tells how long ago the group last heard from us."""
@@ -36,7 +39,7 @@ class KafkaSender:
         self._silent_s = silent_s
         self._end = end
         self._ends: dict[tuple[str, int], int] = {}
-        self._budget = ByteBudget(settings.inflight_bytes_max)
+        self._budget = ByteBudget(_INFLIGHT_BYTES_MAX)
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
@@ -55,7 +58,6 @@ class KafkaSender:
             max_batch_size=quarantine.bytes_max(settings.record_bytes_max),
             max_request_size=quarantine.bytes_max(settings.record_bytes_max),
             request_timeout_ms=int(min(20.0, settings.request_timeout_s) * 1000),
-            compression_type=settings.compression,
             **for_aiokafka(settings.security),
         )
         await self._producer.start()
@@ -77,7 +79,7 @@ class KafkaSender:
 
     def fits(self, outputs: Sequence[Output]) -> bool:
         """Return whether these make one record batch of ordinary size."""
-        return sum(map(output_bytes, outputs)) <= self._settings.batch_bytes_max
+        return sum(map(output_bytes, outputs)) <= _BATCH_BYTES_MAX
 
     async def send(self, partition: int, outputs: Mapping[str, Sequence[Output]], *, whole: bool = False) -> int:
         """Write to several topics at once; return the last offset of the last topic when all are acknowledged."""
@@ -91,7 +93,7 @@ class KafkaSender:
         return [done.result() for done in sends][-1]
 
     async def _send(self, topic: str, partition: int, rows: Sequence[Output], *, whole: bool) -> int:
-        bytes_max = self._settings.record_bytes_max if whole else self._settings.batch_bytes_max
+        bytes_max = self._settings.record_bytes_max if whole else _BATCH_BYTES_MAX
         batches = list(self._cut(rows, bytes_max))
         if whole and len(batches) > 1:
             raise Fatal(f"{topic}/{partition}: changes that belong together do not fit into one record batch")

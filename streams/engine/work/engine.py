@@ -30,6 +30,8 @@ from streams.engine.work.plan import check
 from streams.engine.work.positions import Batch, size
 from streams.engine.work.stepwise import Stepwise
 
+_SAY_LOST_AGAIN_S = 60.0  # while an operator has not decided
+
 
 class Engine:
     """Runs one job over the partitions that are ours."""
@@ -133,10 +135,6 @@ class Engine:
             except Exception as error:  # noqa: BLE001 - half written: only a restart can tell how far it went
                 self._end(error)
         return True
-
-    def get(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Return the values of `keys`, in order."""
-        return self._state.get_many(partition, keys)
 
     def written_at(self, partition: int) -> float:
         """Return when something of this partition number was last written, as `time.monotonic` counts."""
@@ -248,7 +246,7 @@ class Engine:
             first = found.losses[0]
             more = f" And {len(found.losses) - 1} more." if len(found.losses) > 1 else ""
             self.needs_decision = first.sentence + more
-            if time.monotonic() - said_at > self._settings.decision_say_s:
+            if time.monotonic() - said_at > _SAY_LOST_AGAIN_S:
                 said_at = time.monotonic()
                 events.LOST(stage=self._settings.stage, topic=first.topic, sentence=self.needs_decision)
             await asyncio.sleep(self._settings.decision_poll_s)

@@ -119,7 +119,7 @@ async def test_completed_outputs_are_marked_and_their_changes_are_in_the_state()
 
     assert kept
     assert process.kafka.logs["a", 0][0].headers[-1] == ("x-settled", b"1")
-    assert process.engine.get(0, [b"done", b"work"]) == [b"1", None]
+    assert process.state.get_many(0, [b"done", b"work"]) == [b"1", None]
 
 
 async def test_completed_outputs_are_not_repeated_after_a_crash_between_them_and_their_changes():
@@ -199,7 +199,7 @@ async def test_a_job_is_told_of_its_partitions_after_the_restore_and_of_their_en
             self.engine = engine
 
         async def assigned(self, partitions):
-            told.append((partitions, self.engine.get(0, [b"k"])))
+            told.append((partitions, dict(self.engine.scan(0, b"k"))))
 
         async def revoked(self):
             told.append("revoked")
@@ -211,4 +211,4 @@ async def test_a_job_is_told_of_its_partitions_after_the_restore_and_of_their_en
 
     await second.engine.revoked()
 
-    assert told == [(frozenset({0}), [b"1 2"]), "revoked"]
+    assert told == [(frozenset({0}), {b"k": b"1 2"}), "revoked"]
