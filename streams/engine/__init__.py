@@ -1,1 +1,1 @@
-"""What makes Faust safe and fast: the batch is the event."""
+"""Runs a stage's job on Kafka through Faust: a batch of records is one event."""

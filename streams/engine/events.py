@@ -1,4 +1,4 @@
-"""What the engine can tell, beside the events every stage shares."""
+"""Declares what the engine logs and counts, beside the events every stage shares."""
 
 from models.telemetry import Event, counter, histogram
 

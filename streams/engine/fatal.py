@@ -1,4 +1,4 @@
-"""The one way out: nothing unfinished was committed, so leaving at once is always safe and a restart reads it again."""
+"""Ends the process: nothing unfinished was committed, so leaving at once is always safe; a restart reads it again."""
 
 import logging
 import os
@@ -24,7 +24,9 @@ def before_end(act: Callable[[], None]) -> None:
 
 def die(why: BaseException | str, *, stage: str) -> NoReturn:
     """Log why, in words that cannot carry data, and end the process."""
-    sentence, error = _told(why)
+    sentence, error = (why, "") if isinstance(why, str) else ("unexpected error", where(why))
+    if isinstance(why, Fatal):
+        sentence = str(why)
     for act in _last_acts:
         act()
     telemetry.FATAL(stage=stage, sentence=sentence, error=error)
@@ -37,9 +39,3 @@ def where(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     path = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
     return f"{type(error).__name__} at {path}" if path else type(error).__name__
-
-
-def _told(why: BaseException | str) -> tuple[str, str]:
-    if isinstance(why, str):
-        return why, ""
-    return (str(why) if isinstance(why, Fatal) else "unexpected error"), where(why)

@@ -1,4 +1,4 @@
-"""What identifies a record: enough to tell it from another that stands at the same offset of a log."""
+"""Identifies a record: enough to tell it from another that stands at the same offset of a log."""
 
 import hashlib
 from typing import NamedTuple

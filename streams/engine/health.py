@@ -1,4 +1,4 @@
-"""What one worker is doing, as plain facts: for readiness, for metrics, and for the watchdog."""
+"""Says what one stage is doing, as plain facts: for readiness, for metrics, and for the watchdog."""
 
 import time
 from collections.abc import Callable, Mapping

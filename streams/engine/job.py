@@ -1,4 +1,4 @@
-"""What a stage implements: decisions about one record at a time, without any I/O of its own."""
+"""Declares what a stage implements: decisions about one record at a time, without any I/O of its own."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence

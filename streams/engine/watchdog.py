@@ -1,4 +1,4 @@
-"""A thread that ends the process when it is stuck: a stage that silently does nothing is worse than a restart."""
+"""Ends the process from a thread of its own when it is stuck: a stage that does nothing is worse than a restart."""
 
 import threading
 import time

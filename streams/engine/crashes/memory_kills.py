@@ -1,4 +1,4 @@
-"""How often the system has killed a process of our control group for its memory (cgroup v2)."""
+"""Reads how often the system has killed a process of our control group for its memory (cgroup v2)."""
 
 from pathlib import Path
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""How often the work on something ended the process, and what follows. Pure.
+"""Decides what follows when the work on something ended the process, and how often it may. Pure.
 
 What is known to be its own doing sends it to quarantine the second time. A death that nobody explains may have come
 from outside: it counts only when five in a row met the same thing. Until then what is suspected works alone, one by

@@ -1,4 +1,4 @@
-"""What is in work at this moment, in a small file beside the state: it outlives kill -9, and the next start reads it.
+"""Notes what is in work in a small file beside the state: it outlives kill -9, and the next start reads it.
 
 It is written and not synced, some microseconds for each piece of work. A power cut may lose it, and a power cut is
 nobody's fault.

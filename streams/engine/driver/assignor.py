@@ -1,4 +1,4 @@
-"""Faust's assignor, kept from partitions that are not ours.
+"""Keeps Faust's assignor from partitions that are not ours.
 
 It puts topics with the same partition count together, and so parts a source that was given more from its changelog.
 """

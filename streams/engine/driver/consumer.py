@@ -1,4 +1,4 @@
-"""Faust's consumer, changed so that one event is one batch and only finished batches are committed.
+"""Changes Faust's consumer so that one event is one batch and only finished batches are committed.
 
 Overridden names, and what Faust and aiokafka do around them, are pinned by tests/unit/engine/test_drift.py.
 """
@@ -88,17 +88,15 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
                 self.transport.die(error)
             await self.seek_wait({tp: offset for tp, offset in start.items() if offset != sources[tp]})
             self._sought = start
-            self._ahead = {tp: offset for tp, offset in start.items() if self._is_ahead(tp, offset, sources[tp])}
+            # Where the state has more than the group, that is committed, though there is nothing left to do.
+            known = (tp for tp in start if self.transport.engine.position(tp) is not None)
+            self._ahead = {tp: start[tp] for tp in known if start[tp] > (sources[tp] or 0)}
             # Faust commits nothing below what it takes for committed; the state may have gone back.
             offsets.update({tp: min(offset, start[tp]) for tp, offset in sources.items() if offset})
             self._continuity.begin({tp: last for tp in start if (last := self.transport.engine.last_read(tp))})
         else:
             self._sought = {}
         return offsets
-
-    def _is_ahead(self, tp: Any, offset: int, committed: int | None) -> bool:
-        """Return whether the state has more than the group: it is committed, though there is nothing left to do."""
-        return self.transport.engine.position(tp) is not None and offset > (committed or 0)
 
     def resume_flow(self) -> None:
         """Fetch again, if the seek has been made."""

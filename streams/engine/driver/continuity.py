@@ -1,4 +1,4 @@
-"""When to look whether a log that is being read still holds the record that was read last.
+"""Decides when to check that a log that is being read still holds the record that was read last.
 
 Behind every reconnect there may be a leader that was behind, or a broker that lost its newest records with its power.
 """

@@ -1,4 +1,4 @@
-"""For how long the group has not heard from us: the partitions are surely ours until its session would have run out."""
+"""Measures how long the group has not heard from us: the partitions are ours until its session would have run out."""
 
 # ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
 

@@ -1,4 +1,4 @@
-"""The memory that the local copies of all partitions of one process take together, however many there are."""
+"""Bounds the memory of the local copies of all partitions of one process, however many there are."""
 
 # ruff: noqa: ANN401, FBT003 - RocksDB has no types, and takes its arguments by position
 

@@ -1,4 +1,4 @@
-"""A table's state in RocksDB, read and written many keys at a time."""
+"""Reads and writes a table's state in RocksDB, many keys at a time."""
 
 # ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
 

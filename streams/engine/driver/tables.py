@@ -1,4 +1,4 @@
-"""Faust's table recovery, with the bulk restore in front of it: Faust's own then finds nothing to do.
+"""Restores the state in bulk before Faust's own table recovery, which then finds nothing to do.
 
 The restore runs in a task of its own, because aiokafka sends no heartbeats until the callback of a rebalance returns.
 The next revoke cancels it; what was restored stays, with its offset.

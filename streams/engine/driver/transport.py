@@ -1,4 +1,4 @@
-"""Faust's way to Kafka, with the consumer that hands out batches and what that consumer needs to decide."""
+"""Gives Faust our consumer, and that consumer what it needs to decide."""
 
 # ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
 

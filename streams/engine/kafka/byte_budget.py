@@ -1,4 +1,4 @@
-"""A number of bytes that many tasks share, first come first served."""
+"""Shares a number of bytes among many tasks: a weighted semaphore, first come first served."""
 
 import asyncio
 from collections import deque

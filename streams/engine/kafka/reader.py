@@ -1,4 +1,4 @@
-"""Reading logs outside the group: from a known place to a known place, and then no further."""
+"""Reads a bounded range of offsets of partitions without joining a consumer group."""
 
 import asyncio
 import time

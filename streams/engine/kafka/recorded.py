@@ -1,4 +1,4 @@
-"""What the engine keeps for itself in the state, read from the changelog by who has no copy of the state."""
+"""Reads the engine's own state keys from the changelog, for commands that have no copy of the state."""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,9 +1,8 @@
-"""Bring local copies of the state up to the end of their changelog, thousands of records at a time."""
+"""Brings local copies of the state up to the end of their changelog, thousands of records at a time."""
 
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -68,37 +67,29 @@ async def _flaws(
 ) -> dict[TopicPartition, str]:
     """Return the copies that must not be used, and why; raise `Fatal` if one holds more than its changelog."""
     for tp, copy in copies.items():
-        _demand_no_more(tp, copy.reached, ends[tp])
+        if copy.reached >= ends[tp]:
+            raise Fatal(
+                f"{tp.topic}/{tp.partition}: the local state contains offset {copy.reached}, the changelog ends at "
+                f"{ends[tp]}: it was deleted, or lost records. Operator action: if the changelog is right, delete this "
+                "stage's state folder and start again; if not, restore the topic first."
+            )
     behind = {tp: ends[tp] - 1 for tp, copy in copies.items() if copy.reached + 1 < ends[tp]}
     # Asked only where it counts: the broker may not let us.
     age_max_ms = await _tombstones_kept_ms(settings) // 2 if behind else 0
     newest = await first_from(consumer, behind, ends)
-    reached = await first_from(consumer, {tp: copy.reached for tp, copy in copies.items()}, ends)
+    found = await first_from(consumer, {tp: copy.reached for tp, copy in copies.items()}, ends)
+    digests = {tp: digest(last.key, last.value) for tp, last in found.items() if last.offset == copies[tp].reached}
     now_ms = time.time_ns() // 1_000_000
     flaws = {
         tp: flaw(
             copy,
-            Changelog(_digest(reached.get(tp), copy.reached), ends[tp], newest[tp].timestamp if tp in newest else 0),
+            Changelog(digests.get(tp), ends[tp], newest[tp].timestamp if tp in newest else 0),
             now_ms=now_ms,
             age_max_ms=age_max_ms,
         )
         for tp, copy in copies.items()
     }
     return {tp: why for tp, why in flaws.items() if why}
-
-
-def _digest(record: Any, offset: int) -> bytes | None:  # noqa: ANN401 - aiokafka has no types
-    """Return the hash of the record that was found, if it is the one at this offset."""
-    return digest(record.key, record.value) if record and record.offset == offset else None
-
-
-def _demand_no_more(tp: TopicPartition, reached: int, end: int) -> None:
-    if reached >= end:
-        raise Fatal(
-            f"{tp.topic}/{tp.partition}: the local state contains offset {reached}, the changelog ends at {end}: it "
-            "was deleted, or lost records. Operator action: if the changelog is right, delete this stage's state "
-            "folder and start again; if not, restore the topic first."
-        )
 
 
 async def _tombstones_kept_ms(settings: EngineSettings) -> int:

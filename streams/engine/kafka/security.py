@@ -1,4 +1,4 @@
-"""Renders how to enter Kafka in the words of aiokafka; Faust's are in `driver.app`."""
+"""Gives aiokafka its credentials and encryption; Faust's are in `driver.app`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Sends that count only once acknowledged, while the partitions are surely ours, and never again after a timeout.
+"""Sends records: only while the partitions are surely ours, counted once acknowledged, never again after a timeout.
 
 aiokafka's idempotent producer retries for ever inside, and replacing it cancels its idempotence. So whatever is not
 acknowledged in time ends the process: nothing was committed, and the restart reads the outputs' tails.

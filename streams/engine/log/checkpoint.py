@@ -1,12 +1,11 @@
-"""What the engine keeps for itself in the state: how far each source is done, and what the tails said beyond that."""
+"""Reads and writes the engine's own state keys: how far each source is done, and what its outputs hold beyond that."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from streams.engine.fingerprints import Fingerprint, digest, fingerprint, parse
 from streams.engine.job import Changes, Record
 from streams.engine.log.output_tails import Floors, Tails
-from streams.engine.log.source_header import Place
 from streams.engine.ports import LocalState, Scan
 
 # The engine's keys in each partition number of the state, and what they hold; `attempts` has those below `\0try/`.
@@ -46,7 +45,8 @@ def done_up_to(source_topic: str, record: Record) -> Edit:
     made = fingerprint(record)
     bits = int(made.digest[:8], 16)
     slot = min((bits & -bits).bit_length(), _SLOTS)
-    return {**done_below(source_topic, record.offset + 1), _fingerprint_key(source_topic, slot): made.text()}
+    key = _FINGERPRINT + b"%s/%02d" % (source_topic.encode(), slot)
+    return {**done_below(source_topic, record.offset + 1), key: made.text()}
 
 
 def fingerprints(state: Scan, partition: int, source_topic: str) -> list[Fingerprint]:
@@ -147,8 +147,9 @@ def ahead(state: LocalState, partition: int, tails: Tails) -> Changes:
     """
     done = dict(positions(state, partition))
     return {
-        _tail_key(topic, source_topic): b"%d/%d" % place
-        for source_topic, topic, place in _places(tails)
+        _TAIL + f"{topic}/{source_topic}".encode(): b"%d/%d" % place
+        for source_topic, places in tails.written.items()
+        for topic, place in places.items()
         if place[0] >= done.get(source_topic, 0)
     }
 
@@ -161,17 +162,3 @@ def begun(state: LocalState, partition: int, tails: Tails) -> Iterator[tuple[str
         end = max((offset + 1 for offset, _ in places.values()), default=0)
         if end > start:
             yield source_topic, start, end
-
-
-def _places(tails: Tails) -> Iterable[tuple[str, str, Place]]:
-    for source_topic, places in tails.written.items():
-        for topic, place in places.items():
-            yield source_topic, topic, place
-
-
-def _tail_key(topic: str, source_topic: str) -> bytes:
-    return _TAIL + f"{topic}/{source_topic}".encode()
-
-
-def _fingerprint_key(source_topic: str, slot: int) -> bytes:
-    return _FINGERPRINT + b"%s/%02d" % (source_topic.encode(), slot)

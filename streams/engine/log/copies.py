@@ -1,4 +1,4 @@
-"""Whether a local copy of the state may be brought up to date from the changelog, or must be made anew.
+"""Decides whether a local copy of the state may be brought up to date from the changelog, or must be made anew.
 
 Compaction removes a tombstone some time after the record it deletes (`delete.retention.ms`): a copy that is older than
 that keeps what is gone. And a changelog that lost its end and has grown again does not continue the copy.

@@ -1,4 +1,4 @@
-"""The ends of the output partitions: what a predecessor wrote before it could say so in the state.
+"""Reads the last records of the output partitions: what a predecessor wrote before the state could say so.
 
 Outputs of an input partition go, in input order, to one partition number, and only its owner writes there. So the last
 records tell which outputs need not be sent again. Settled outputs come in no order; they are known by their `ce_id`.

@@ -1,4 +1,4 @@
-"""Whether every patient has its place in every topic: one partition number of TOPIC_PARTITIONS, the same everywhere.
+"""Checks that every patient has one partition number in every topic: one of TOPIC_PARTITIONS, the same everywhere.
 
 Kafka never takes partitions away, and anybody may add some. Those beyond ours are not used: with them, a patient's
 records would move to where its state is not. Decisions only.

@@ -1,4 +1,4 @@
-"""What becomes of a record nobody can process: its own bytes, and where and why it stopped. It always fits."""
+"""Makes the record that goes to quarantine (a dead letter topic): the original bytes, and where and why it stopped."""
 
 from models.headers import (
     GENERATION,

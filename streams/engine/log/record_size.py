@@ -1,4 +1,4 @@
-"""What records take in Kafka: never less than they do."""
+"""Estimates what records take in Kafka: never less than they do."""
 
 from streams.engine.job import Output
 

@@ -1,4 +1,4 @@
-"""`x-source` on every output: which input record made it, and which of that record's outputs in the topic it is."""
+"""Reads and writes `x-source`: which input record made an output, and which of its outputs in that topic it is."""
 
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias

@@ -1,4 +1,4 @@
-"""Outputs of work that finishes in no order, such as downloads: known by their `ce_id` instead of their place."""
+"""Prepares outputs of work that finishes in no order, such as downloads: known by their `ce_id`, not their place."""
 
 from collections.abc import Sequence
 

@@ -37,7 +37,10 @@ class Writer:
         """Write all of it; atomic changes exist in the changelog together or not at all."""
         if outputs:
             await self._sender.send(partition, outputs)
-            self._note_ends(partition, outputs)
+            noted = self._wrote.setdefault(partition, {})
+            for topic, rows in outputs.items():
+                end = self._sender.end(topic, partition)
+                noted |= checkpoint.wrote(topic, end - 1, rows[-1].key, rows[-1].value)
         if changes:
             changes = {**self._begin_with.get(partition, {}), **changes, **self._wrote.pop(partition, {})}
             rows = self._rows(changes)
@@ -54,11 +57,6 @@ class Writer:
         """Begin an assignment: what was noted in an earlier one may be another owner's by now."""
         self._wrote.clear()
         self._begin_with.clear()
-
-    def _note_ends(self, partition: int, outputs: Mapping[str, Sequence[Output]]) -> None:
-        noted = self._wrote.setdefault(partition, {})
-        for topic, rows in outputs.items():
-            noted |= checkpoint.wrote(topic, self._sender.end(topic, partition) - 1, rows[-1].key, rows[-1].value)
 
     def moved(self, source_topic: str, partition: int) -> None:
         """Note that the position of this source has just moved."""

@@ -1,4 +1,4 @@
-"""What an operator decided about a loss: a record in the stage's topic for decisions, which only commands write.
+"""Reads and writes what an operator decided about a loss, in a topic of the stage that only commands write to.
 
 Value: JSON with `decision` (`accept`), `loss` (its identity), `topic`, `partition`, `from` (the offset to go on from).
 """

@@ -1,4 +1,4 @@
-"""Whether the logs still hold what the state was made from and what it says was written.
+"""Finds out whether the logs still hold what the state was made from and what it says was written.
 
 A log can lose its end: one broker and a power cut, or a leader that was behind. Once it has grown again, offsets alone
 do not show it, and what stands below the position would be skipped in silence. So the state keeps

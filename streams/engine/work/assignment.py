@@ -1,4 +1,4 @@
-"""The time between an assignment and the revoke that ends it."""
+"""Holds what belongs to one assignment: from when partitions come until the revoke."""
 
 import asyncio
 from collections.abc import AsyncGenerator

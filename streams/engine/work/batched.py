@@ -49,7 +49,10 @@ class Batched:
                 await self._writer.write(partition, plan.outputs, {**plan.changes, **attempt.changes})
                 attempt.written = True
             self._writer.moved(topic, partition)
-            self._tell(partition, part, plan)
+            for note in plan.notes:
+                note()
+            count_written(self._settings.stage, len(part), plan, quarantine=self._job.quarantine)
+            self._job.written(partition, plan.changes)
 
     def _plan(self, partition: int, topic: str, records: Sequence[Record], tails: Tails, *, refused: bool) -> Plan:
         plan = plan_batch(
@@ -62,9 +65,3 @@ class Batched:
         )
         plan.changes |= checkpoint.done_up_to(topic, records[-1])
         return plan
-
-    def _tell(self, partition: int, records: Sequence[Record], plan: Plan) -> None:
-        for note in plan.notes:
-            note()
-        count_written(self._settings.stage, len(records), plan, quarantine=self._job.quarantine)
-        self._job.written(partition, plan.changes)

@@ -1,4 +1,4 @@
-"""The engine: per partition number one piece of work after another, each written in the one safe order.
+"""Does one piece of work after another per partition number, and writes each in the one safe order.
 
 It knows nothing of Faust. Batches come in through `feed`; it leans on a sender, a local state and a view of the
 logs, and on being told when partitions come and go.

@@ -1,4 +1,4 @@
-"""What a batch of records becomes: outputs and state changes. No I/O, the same every time for the same input."""
+"""Decides what a batch of records becomes: outputs and state changes. No I/O, always the same for the same input."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -88,7 +88,7 @@ def plan_batch(
 
     With a reason to `refuse` them, none is looked at.
     """
-    items = [_decoded(job, record) if refuse is None else _refused(record, refuse) for record in records]
+    items = [_decoded(job, record) if refuse is None else (None, Refusal(record, refuse), ()) for record in records]
     keys = list(dict.fromkeys(key for _, _, keys in items for key in keys))
     known: dict[bytes, bytes | None] = dict(zip(keys, read(keys), strict=True)) if keys else {}
     plan = Plan()
@@ -133,10 +133,6 @@ def check(job: Job, outputs: Sequence[Output], changes: Changes, bytes_max: int)
         > bytes_max
     ):
         raise Poison(reasons.TOO_LARGE)
-
-
-def _refused(record: Record, reason: Reason) -> tuple[Any, Refusal, Sequence[bytes]]:
-    return None, Refusal(record, reason), ()
 
 
 def _decoded(job: BatchedJob[Any], record: Record) -> tuple[Any, Refusal | None, Sequence[bytes]]:

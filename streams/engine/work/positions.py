@@ -1,4 +1,4 @@
-"""How far each source partition is fetched, handed over, finished and committed. Pure bookkeeping, no Kafka.
+"""Counts how far each source partition is fetched, handed over, finished and committed. No Kafka.
 
 Commit is the end of the last finished batch, nothing else moves it. A batch from before the last seek is stale; a batch
 whose start is not the end of the one before it means that something was dropped, and the process must not go on.

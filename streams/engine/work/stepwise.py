@@ -1,4 +1,4 @@
-"""Runs a `StepwiseJob` over a batch: one record after another, in steps; given up at once when the partitions go."""
+"""Runs a `StepwiseJob`: one record after another, in steps; given up at once when the partitions go."""
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
