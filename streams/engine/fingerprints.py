@@ -1,4 +1,4 @@
-"""Identifies a record: enough to tell it from another that stands at the same offset of a log."""
+"""Identifies a record: enough to know it from another at the same offset of a log."""
 
 import hashlib
 from typing import NamedTuple
@@ -32,7 +32,7 @@ def parse(text: bytes) -> Fingerprint:
 
 
 def digest(key: bytes | None, value: bytes | None) -> bytes:
-    """Return a hash of key and value that tells none from empty, and where the one ends and the other begins."""
+    """Return a hash of key and value in which a missing one differs from an empty one, and their lengths count."""
     made = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     for part in (key, value):
         made.update(b"-" if part is None else b"%d:" % len(part))

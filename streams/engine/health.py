@@ -21,22 +21,23 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True)
 class Signs:
-    """What else tells whether a worker is well; times as `time.monotonic` counts."""
+    """What a health check looks at beside the positions; moments are those of `time.monotonic`."""
 
-    written_at: Callable[[int], float] = lambda _: (
-        0.0
-    )  # something of this partition number, or that its long work moved
-    moved_at: Callable[[LogPartition], float] = lambda _: 0.0  # the position of this source partition
-    silent_s: Callable[[], float] = lambda: 0.0  # the group has not heard from us
+    # When something of this partition number was last written, or its long work last made progress.
+    written_at: Callable[[int], float] = lambda _: 0.0
+    # When the position of this source partition last moved.
+    moved_at: Callable[[LogPartition], float] = lambda _: 0.0
+    # Seconds since the group last heard from us, and from when on that counts as an outage of Kafka.
+    silent_s: Callable[[], float] = lambda: 0.0
     silent_max_s: float = 10.0
-    late_after_s: float = 60.0
-    decision: str = ""  # what an operator must decide
+    late_after_s: float = 60.0  # a record that is unfinished for longer makes the stage not ready
+    decision: str = ""  # what an operator must decide before anything goes on
 
 
 def health_of(
     positions: Positions, restoration: Restoration, signs: Signs, *, clock: Callable[[], float] = time.monotonic
 ) -> Health:
-    """Return what a worker with these positions is doing."""
+    """Return what a stage with these positions is doing."""
     progress = positions.progress()
     now = clock()
     waiting_for = _waiting_for(positions, progress, signs, now)

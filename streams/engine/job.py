@@ -17,35 +17,35 @@ Item = TypeVar("Item")
 
 
 class Record(Protocol):
-    """One record as Kafka hands it out."""
+    """One record as Kafka hands it out, with the bytes as they came."""
 
     @property
     def topic(self) -> str:
-        """Its topic."""
+        """The full name of its topic, with the prefix."""
 
     @property
     def partition(self) -> int:
-        """Its partition number."""
+        """The number of its partition, the same for a patient in every topic."""
 
     @property
     def offset(self) -> int:
-        """Its place in the partition."""
+        """Its place in the partition, counted from 0."""
 
     @property
     def timestamp(self) -> int:
-        """When it was written, in milliseconds since 1970."""
+        """When it was written, in milliseconds since 1970-01-01 UTC."""
 
     @property
     def key(self) -> bytes | None:
-        """Its key."""
+        """The key, by which Kafka compacts and chooses a partition; None if it has none."""
 
     @property
     def value(self) -> bytes | None:
-        """Its value."""
+        """The value; None is a tombstone."""
 
     @property
     def headers(self) -> Headers:
-        """Its headers."""
+        """Names and values in the order written; a name may occur more than once."""
 
 
 class Output(NamedTuple):
@@ -58,7 +58,7 @@ class Output(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Part of the work on one record: the outputs are acknowledged before the changes are written.
+    """Part of the work on one record: its outputs are acknowledged before its state changes are written.
 
     An atomic step's changes are one record batch in the changelog; others may be cut into several.
     """
@@ -76,10 +76,10 @@ class State(Protocol):
     """The state of one partition while one record is applied."""
 
     def get(self, key: bytes) -> bytes | None:
-        """Return the value of a key that `Job.keys` named, earlier puts of the batch included."""
+        """Return the value of a key, earlier puts of the batch included; `LookupError` if `keys` did not name it."""
 
     def put(self, key: bytes, value: bytes | None) -> None:
-        """Set the value of a key, or remove it with None."""
+        """Set the value of a key, or remove it with None; `ValueError` if it begins with a zero byte."""
 
     def note(self, event: Event, **facts: str | int) -> None:
         """Emit `event` once this record's outputs and state are safe."""
@@ -95,7 +95,7 @@ class Reading(Protocol):
         """Yield the keys that start with `prefix`, in order, with their values."""
 
     def moved(self) -> None:
-        """Say, from any thread, that the work moves though nothing is written yet: it is not stuck."""
+        """Say, from any thread, that the work makes progress though nothing is written yet: it is not stuck."""
 
 
 class Context(Protocol):

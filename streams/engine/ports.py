@@ -72,7 +72,7 @@ class Logs(Protocol):
         """Return what the stage's group has committed, where it has."""
 
     async def at(self, places: Mapping[LogPartition, Sequence[int]]) -> dict[tuple[LogPartition, int], Fingerprint]:
-        """Return the fingerprints of the records that stand at these offsets."""
+        """Return the fingerprints of the records at these offsets."""
 
     def last(self, ends: Mapping[LogPartition, int], count: int) -> AsyncIterator[tuple[LogPartition, Record]]:
         """Yield the last `count` records before each end, in order."""

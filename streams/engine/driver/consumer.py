@@ -216,7 +216,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     # --- the end ---------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Do nothing: Faust closes the client when a rebalance begins while it stops, and the commit waits for ever."""
+        """Do nothing: Faust closes the client when a rebalance begins while it stops, and the commit never returns."""
 
     def stop_flow(self) -> None:
         """Stop handing out batches; when the app stops, long work ends now and the rest within the time to stop."""
@@ -229,7 +229,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
 
 class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """The thread that fetches and keeps the membership alive, whatever the event loop of the stage does."""
+    """Fetches and sends heartbeats in a thread of its own, and measures how long the group has not heard from us."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -254,7 +254,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
 
 class _NoReadOffset(dict[Any, Any]):
-    """Faust drops records below its read offset and invents gaps above it; it is told there is none."""
+    """No read offset for any partition: below one, Faust drops records, and above it, it invents gaps."""
 
     def __getitem__(self, tp: Any) -> None:
         return None

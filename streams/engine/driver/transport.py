@@ -21,9 +21,9 @@ _UNFINISHED_BYTES_MAX = 256 * 2**20  # over all partitions
 
 
 class BatchTransport(driver.Transport):  # type: ignore[misc]
-    """The `engine` is told when partitions are about to go: it ends long work and returns once nothing is written.
+    """Calls `engine.revoked` when partitions are about to go, which returns once nothing is being written any more.
 
-    `stopping` is called when the process is told to stop, `end` ends it.
+    `stopping` is called when the process is asked to stop, `end` ends it.
     """
 
     Consumer: ClassVar[type] = BatchConsumer
@@ -49,7 +49,7 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]
         self._interrupting: asyncio.Future[None] | None = None
 
     def interrupt_soon(self) -> None:
-        """Interrupt, because the process is told to stop, from where nothing can be awaited."""
+        """Interrupt without waiting: the process is asked to stop, and the caller cannot await."""
         self._stopping()
         self._interrupting = asyncio.ensure_future(self.interrupt())
 

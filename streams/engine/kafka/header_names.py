@@ -1,4 +1,4 @@
-r"""Reads records that aiokafka refuses, and then refuses for ever: header names that are not UTF-8.
+r"""Reads records that aiokafka would refuse again and again: those with header names that are not UTF-8.
 
 Kafka takes any bytes for a name, and clients other than Java's write what they are given. Such a name is made legible
 (`\xff`); everything else of the record is as it came.

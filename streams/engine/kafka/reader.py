@@ -85,7 +85,7 @@ class KafkaLogs:
                 await asyncio.sleep(_ASK_AGAIN_S)
 
     async def at(self, places: Mapping[LogPartition, Sequence[int]]) -> dict[tuple[LogPartition, int], Fingerprint]:
-        """Return the fingerprints of the records that stand at these offsets."""
+        """Return the fingerprints of the records at these offsets."""
         tps = {TopicPartition(*partition): offsets for partition, offsets in places.items() if offsets}
         if not tps:
             return {}

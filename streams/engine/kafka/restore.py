@@ -93,7 +93,7 @@ async def _flaws(
 
 
 async def _tombstones_kept_ms(settings: EngineSettings) -> int:
-    """Return how long the changelog surely tells that something is gone."""
+    """Return for how many milliseconds the changelog surely keeps a tombstone."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, **for_aiokafka(settings.security))
     try:
         await admin.start()

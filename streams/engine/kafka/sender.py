@@ -30,7 +30,7 @@ _INFLIGHT_BYTES_MAX = 64 * 2**20  # below the broker's socket.request.max.bytes
 
 
 class KafkaSender:
-    """One idempotent producer per process. `silent_s` tells how long ago the group last heard from us."""
+    """One idempotent producer per process. `silent_s` returns seconds since the group last heard from us."""
 
     def __init__(
         self, settings: EngineSettings, *, silent_s: Callable[[], float], end: Callable[[str], NoReturn]
@@ -64,7 +64,7 @@ class KafkaSender:
         self._guard(self._producer)
 
     async def stop(self) -> None:
-        """Disconnect; an idempotent producer with something in flight would wait for ever."""
+        """Disconnect; an idempotent producer with something in flight would never return."""
         if self._producer is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._producer.stop(), timeout=self._settings.stop_timeout_s)

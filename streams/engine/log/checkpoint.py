@@ -61,7 +61,7 @@ def known_position(state: Scan, partition: int, source_topic: str) -> int | None
 
 
 def wrote(topic: str, offset: int, key: bytes | None, value: bytes | None) -> Edit:
-    """Return the change that says: this is the last record of an output, and it stands there."""
+    """Return the change that says: this is the last record written to an output."""
     return {_END + topic.encode(): Fingerprint(offset, 0, digest(key, value)).text()}
 
 
@@ -72,7 +72,7 @@ def ends(state: Scan, partition: int) -> Iterator[tuple[str, Fingerprint]]:
 
 
 def unwritten(topic: str) -> Edit:
-    """Return the change that forgets what stands at the end of an output."""
+    """Return the change that forgets which record was written last to an output."""
     return {_END + topic.encode(): None}
 
 

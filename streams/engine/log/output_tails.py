@@ -27,7 +27,7 @@ class Tails:
     floors: Floors = field(default_factory=dict)
 
     def note(self, topic: str, at: LogPlace, headers: Headers, generation: bytes = b"") -> None:
-        """Take in one record of an output topic, which stands at this partition number and offset.
+        """Take in one record of an output topic, at this partition number and offset.
 
         The largest place counts, not the last: a late write of a worker that was thought dead may stand behind it.
         """

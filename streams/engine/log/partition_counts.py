@@ -24,7 +24,7 @@ def check(counts: Mapping[str, int], partitions: int) -> None:
 
 
 def check_made_with(counts: Iterable[int | None], partitions: int) -> None:
-    """Raise `Fatal` if a state was made with another count; None: nobody knows."""
+    """Raise `Fatal` if a state was made with another count; None: not known."""
     for made_with in counts:
         if made_with not in {None, partitions}:
             raise Fatal(
@@ -44,5 +44,5 @@ def check_begin(partitions: int, *, unread: int) -> None:
 
 
 def beyond(counts: Mapping[str, int], sources: Iterable[str], partitions: int) -> list[LogPartition]:
-    """Return the partitions of the sources that nobody reads."""
+    """Return the partitions of the sources that are beyond ours, and not read."""
     return [(topic, number) for topic in sources for number in range(partitions, counts.get(topic, 0))]

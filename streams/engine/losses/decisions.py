@@ -48,7 +48,7 @@ def changes(
     going_on = checkpoint.going_on(state, loss.partition, loss.topic, start)
     if loss.kind == "state":
         return going_on | checkpoint.voided(loss.topic, loss.group)
-    # Other records stand at these offsets now: what was written for the lost ones is not theirs.
+    # These offsets hold other records now: what was written for the lost ones is not theirs.
     floors = {topic: ends[topic, loss.partition] for topic in outputs}
     group = max(loss.position, loss.group)
     return (

@@ -82,7 +82,7 @@ async def examine(
 
 
 async def unlike(fingerprints: Mapping[LogPartition, Fingerprint], logs: Logs) -> set[LogPartition]:
-    """Return where another record stands than the one that was read; what is gone by retention says nothing."""
+    """Return where a log holds another record than the one that was read; one deleted by retention does not count."""
     found = await logs.at({partition: [fingerprint.offset] for partition, fingerprint in fingerprints.items()})
     return {
         at

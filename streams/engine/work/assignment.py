@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Interrupted(Exception):
-    """The assignment ended in the middle of long work; the next owner reads the record again."""
+    """The partitions were revoked in the middle of long work; the next owner reads the record again."""
 
 
 class Assignment:
@@ -32,7 +32,7 @@ async def until_ended(steps: AsyncGenerator[T, None], assignment: Assignment) ->
     name = task.get_name() if task else None
     try:
         while True:
-            # Under the name of the task that waits for it: the watchdog looks who is running.
+            # Under the name of the task that waits for it: by that the watchdog finds the work that blocks the loop.
             following = asyncio.create_task(_following(steps), name=name)
             await asyncio.wait({following, ended}, return_when=asyncio.FIRST_COMPLETED)
             if ended.done():

@@ -134,7 +134,7 @@ class Attempts:
         return suspect is not None and suspect.is_too_costly
 
     def off_list(self, number: int, changes: Changes) -> Changes:
-        """Return what to write with changes that take listed work off its list: nobody suspects it any more."""
+        """Return what to write with changes that take listed work off its list: it is not suspected any more."""
         if not any(key.startswith(_LISTED) for key in self._suspects.get(number, ())):
             return {}
         keys = {_listed(name) for name, value in changes.items() if value is None}
@@ -237,7 +237,7 @@ class Attempts:
         for key, suspect in list(suspects.items()):
             found = suspect
             if found is not None and found.begun and key not in met:
-                # Its owner was on another host, and nobody knows more than that it did not come to an end.
+                # Its owner was on another host; all that is known is that the work did not come to an end.
                 found = counted(found, found.first, found.last, "unexplained")
             if found is not None and key.startswith(_RECORDS):
                 found = pending(found, positions.get(key.removeprefix(_RECORDS).decode(), 0))

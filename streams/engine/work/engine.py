@@ -65,7 +65,7 @@ class Engine:
         self._assignment = Assignment({})
         self._assignment.ended.set()
         self.needs_decision = ""  # what an operator must decide before anything goes on
-        self.unread = 0  # records in partitions of the sources that nobody reads
+        self.unread = 0  # records in partitions of the sources beyond TOPIC_PARTITIONS, which are not read
         # First come first served, one per partition number: the source topics share its state and its outputs.
         self._lanes: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._turns: set[asyncio.Task[None]] = set()
@@ -89,7 +89,7 @@ class Engine:
         await self._job.assigned(partitions)
 
     async def check_partition_counts(self) -> None:
-        """Raise `Fatal` if a topic lacks partitions of ours; tell how many records are in those that nobody reads."""
+        """Raise `Fatal` if a topic lacks partitions of ours; count the records in partitions beyond ours."""
         topics = (*self._settings.sources, *self._job.outputs, self._job.quarantine, self._settings.changelog)
         counts = await self._logs.counts(topics)
         partition_counts.check(counts, self._settings.partitions)
@@ -132,7 +132,7 @@ class Engine:
                 unsuspected = self._attempts.off_list(partition, changes)
                 await self._writer.write(partition, rows, {**changes, **unsuspected})
                 self._attempts.forget(partition, unsuspected)
-            except Exception as error:  # noqa: BLE001 - half written: only a restart can tell how far it went
+            except Exception as error:  # noqa: BLE001 - half written: only a restart finds out how far it went
                 self._end(error)
         return True
 
@@ -170,7 +170,7 @@ class Engine:
         return fingerprints[-1] if fingerprints else None
 
     async def verify(self, fingerprints: Mapping[LogPartition, Fingerprint]) -> None:
-        """Raise `Fatal` if another record stands where one was read: the log has lost its end and grown again."""
+        """Raise `Fatal` if a log holds another record where one was read: it has lost its end and grown again."""
         for topic, partition in sorted(await losses.unlike(fingerprints, self._logs)):
             raise Fatal(
                 f"{topic}/{partition}: another record than the one that was read stands at "
@@ -295,7 +295,7 @@ class Engine:
             await asyncio.wait({self._begin_turn(partition, batch, lambda: None)})
 
     def _changelog_ends(self, partitions: Iterable[int]) -> dict[LogPartition, int]:
-        """Return where the changelog ends if nobody wrote to it since the restore."""
+        """Return where the changelog ends if nothing was written to it since the restore."""
         reached = {partition: self._state.reaches(partition) for partition in partitions}
         return {(self._settings.changelog, number): at + 1 for number, at in reached.items() if at is not None}
 

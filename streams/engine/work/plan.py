@@ -40,7 +40,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why one record went to quarantine; `error` names an exception nobody foresaw, without its message."""
+    """Why one record went to quarantine; `error` names an exception that was not foreseen, without its message."""
 
     record: Record
     reason: Reason
