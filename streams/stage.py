@@ -27,8 +27,8 @@ def build(stage: str, found: StageSettings) -> Stage:
     prepare(found)
     # Before, not when it runs: Faust's parts take the loop they find as they are made, and keep it.
     uvloop.install()
-    worker: Stage = resolve_name(STAGES[stage].build)(found)
-    return worker
+    built: Stage = resolve_name(STAGES[stage].build)(found)
+    return built
 
 
 def faust_app(stage: str) -> Any:  # noqa: ANN401 - Faust has no types
@@ -50,15 +50,15 @@ def main(stage: str, parent: str | None = None, *beside: str) -> None:
     try:
         found = settings.of_stage(stage)
         telemetry.configure(level=found.log_level, style=found.log_format)
-        worker = build(stage, found)
+        built = build(stage, found)
     except Misconfigured as problem:
         sys.stderr.write(f"{problem}\n")
         sys.exit(USAGE)
     if port := found.port(stage, alone=not beside):
-        health.serve(worker, host=found.worker_host, port=port)
+        health.serve(built, host=found.worker_host, port=port)
     if parent is not None:
         _end_with(int(parent))
-    run(worker)
+    run(built)
 
 
 def _end_with(parent: int) -> None:

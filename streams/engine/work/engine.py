@@ -77,7 +77,7 @@ class Engine:
         begun_at = time.monotonic()
         await self.check_partition_counts()
         self._writer.begin()
-        self._check_partition_counts(partitions)
+        self._check_made_with(partitions)
         found = await self._without_losses(partitions)
         for partition in partitions:
             await self._note_ahead(partition, found.tails[partition])
@@ -221,7 +221,7 @@ class Engine:
 
     # --- what an assignment must find ------------------------------------------------------------------------------
 
-    def _check_partition_counts(self, partitions: frozenset[int]) -> None:
+    def _check_made_with(self, partitions: frozenset[int]) -> None:
         ours, unread = self._settings.partitions, self.unread
         made_with = {partition: checkpoint.made_with(self._state, partition) for partition in partitions}
         partition_counts.check_made_with(made_with.values(), ours)
