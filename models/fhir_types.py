@@ -1,4 +1,4 @@
-"""The resource types of FHIR 4.0.1."""
+"""The resource types of FHIR 4.0.1, and which element says whom a resource of a type is about."""
 
 R4_TYPES = frozenset(
     [
@@ -176,3 +176,27 @@ R4_ONLY_TYPES = frozenset(
         "SubstanceSpecification",
     ]
 )
+
+_SUBJECT = (
+    "Account AdverseEvent Basic CarePlan CareTeam ChargeItem ClinicalImpression Communication CommunicationRequest "
+    "Composition Condition Contract DeviceRequest DeviceUseStatement DiagnosticReport DocumentManifest "
+    "DocumentReference Encounter Flag Goal GuidanceResponse ImagingStudy Invoice List MeasureReport Media "
+    "MedicationAdministration MedicationDispense MedicationRequest MedicationStatement Observation Procedure "
+    "QuestionnaireResponse RequestGroup RiskAssessment ServiceRequest Specimen"
+)
+_PATIENT = (
+    "AllergyIntolerance BodyStructure Claim ClaimResponse Consent CoverageEligibilityRequest "
+    "CoverageEligibilityResponse DetectedIssue Device EpisodeOfCare ExplanationOfBenefit FamilyMemberHistory "
+    "Immunization ImmunizationEvaluation ImmunizationRecommendation MolecularSequence NutritionOrder RelatedPerson "
+    "SupplyDelivery VisionPrescription"
+)
+# https://hl7.org/fhir/R4/compartmentdefinition-patient.html: of it only the elements that name the one whom a resource
+# is about, not who wrote, asked or paid.
+SUBJECTS: dict[str, str] = {
+    **dict.fromkeys(_SUBJECT.split(), "subject"),
+    **dict.fromkeys(_PATIENT.split(), "patient"),
+    "Coverage": "beneficiary",
+    "EnrollmentRequest": "candidate",
+    "ResearchSubject": "individual",
+    "Task": "for",
+}

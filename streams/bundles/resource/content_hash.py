@@ -22,7 +22,7 @@ from streams.bundles.resource.keys import TYPES
 from streams.bundles.resource.order import ORDERED, ORDERED_IN
 
 DIGEST_BYTES = 16
-VERSION = "2"  # part of the validator's id: a change has everything looked at again once
+VERSION = "3"  # part of the validator's id: a change has everything looked at again once
 DERIVED_FROM_URL = "http://hl7.org/fhir/StructureDefinition/artifact-relatedArtifact"
 DERIVED_FROM = "derived-from"
 _SORTED = OPT_SORT_KEYS
@@ -37,8 +37,9 @@ References: TypeAlias = list[Any]
 class Words(NamedTuple):
     """What one resource says, as far as it is known from the resource alone.
 
-    `text` is the hash of all of it, `facets` that of each thing it says, `names` those of the identifiers that may name
-    this very thing. `references` is a msgpack list of what it refers to, each behind the number of the element.
+    `text` is the hash of all of it. `facets` are those of each thing it says, `names` those of the identifiers that may
+    name this very thing; nothing but documents for types that evidence says nothing about. `references` is a msgpack
+    list of what it refers to, each behind the number of the element.
     """
 
     text: bytes
@@ -94,6 +95,9 @@ _RECURRING = frozenset(
         *("physicalType", "extension", "contained", "total", "payment", "interpretation"),
     ]
 )
+# Of these neither an element says what they are, nor does one stand out by its order or by what it refers to.
+_WHOLE = R4_TYPES - TYPES - ORDERED_IN.keys() - {"Composition"}
+_OF_NO_ELEMENT = "\0"
 _REMEMBERED_MAX = 2**13
 _REMEMBERED_BYTES_MAX = 2**9
 _SHAPES_MAX = 2**10
@@ -117,6 +121,8 @@ def words(resource: dict[str, Any] | None, raw: bytes) -> Words:
         _spell(resource)
     resource.pop("id", None)
     found = facets.of_documents(_drop_provenance(resource)) if "extension" in resource or "meta" in resource else []
+    if resource.get("resourceType") in _WHOLE:
+        return _whole(resource, found)
     names = facets.names(resource) if "identifier" in resource else b""
     elements, order = _shape(resource)
     references: References = []
@@ -142,6 +148,13 @@ def words(resource: dict[str, Any] | None, raw: bytes) -> Words:
     parts.append(order)
     text = blake2b(b"\0".join(parts), digest_size=DIGEST_BYTES).digest()
     return Words(text, facets.packed(found), names, _PACK(references))
+
+
+def _whole(resource: dict[str, Any], documents: list[int]) -> Words:
+    """Return the words of a resource that only its content, or an id, can be recognised by: nothing by its elements."""
+    references = _numbered(_settle(resource) or [], _OF_NO_ELEMENT)
+    text = blake2b(dumps(resource, option=_SORTED), digest_size=DIGEST_BYTES).digest()
+    return Words(text, facets.packed(documents), b"", _PACK(references))
 
 
 def _settle_any(node: dict[str, Any], name: str, value: Any, *, ordered: bool) -> References | None:  # noqa: ANN401

@@ -1,15 +1,16 @@
-"""What must be known of a resource before it is checked: its type, its ids, and those that were merged into it.
+"""What must be known of a resource before it is checked: its type, its ids, those merged into it, and whom it is about.
 
 Read with msgspec, which passes over all other members without building them.
 """
 
 import re
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 import orjson
 
-from models.fhir_types import R4_TYPES
+from models.fhir_types import R4_TYPES, SUBJECTS
 from streams.bundles.resource.content_hash import DERIVED_FROM, DERIVED_FROM_URL
 
 UNKNOWN_TYPE = "Unknown"
@@ -18,11 +19,12 @@ _DERIVED_FROM = DERIVED_FROM_URL.encode()
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
-    """The type, the id it has, and the ids it was merged from."""
+    """The type, the id it has, the ids it was merged from, and the element that says whom it is about, as JSON."""
 
     type: str
     id: str = ""
     aliases: tuple[str, ...] = ()
+    subject: bytes = b""
 
 
 class _RelatedArtifact(msgspec.Struct):
@@ -43,8 +45,15 @@ class _Resource(msgspec.Struct):
     resourceType: str = ""  # noqa: N815
     id: str = ""
     extension: msgspec.Raw = _NOTHING
+    subject: msgspec.Raw = _NOTHING
+    patient: msgspec.Raw = _NOTHING
+    beneficiary: msgspec.Raw = _NOTHING
+    candidate: msgspec.Raw = _NOTHING
+    individual: msgspec.Raw = _NOTHING
+    for_: msgspec.Raw = msgspec.field(default=_NOTHING, name="for")
 
 
+_SUBJECTS = {kind: attrgetter("for_" if name == "for" else name) for kind, name in SUBJECTS.items()}
 _RESOURCE = msgspec.json.Decoder(_Resource)
 
 
@@ -55,7 +64,9 @@ def facts(raw: bytes) -> Facts:
         aliases = _aliases(resource) if resource.extension else ()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _few_facts(raw)
-    return Facts(_type(resource.resourceType), _id(resource.id), aliases)
+    resource_type = _type(resource.resourceType)
+    subject = _SUBJECTS.get(resource_type)
+    return Facts(resource_type, _id(resource.id), aliases, bytes(subject(resource)) if subject is not None else b"")
 
 
 def _aliases(resource: _Resource) -> tuple[str, ...]:
@@ -81,7 +92,9 @@ def _few_facts(raw: bytes) -> Facts:
         return Facts(UNKNOWN_TYPE)
     if not isinstance(resource, dict):
         return Facts(UNKNOWN_TYPE)
-    return Facts(_type(resource.get("resourceType")), _id(resource.get("id")))
+    resource_type = _type(resource.get("resourceType"))
+    subject = resource.get(SUBJECTS.get(resource_type))
+    return Facts(resource_type, _id(resource.get("id")), subject=orjson.dumps(subject) if subject is not None else b"")
 
 
 def _type(value: object) -> str:

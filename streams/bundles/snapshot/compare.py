@@ -14,7 +14,7 @@ from streams.bundles.snapshot.manifest import Entry, Manifest
 from streams.bundles.snapshot.matching import Identities
 from streams.bundles.snapshot.references import Resolver
 from streams.bundles.snapshot.scan import Row
-from streams.bundles.snapshot.subjects import OTHER_PATIENT, About, Judgement
+from streams.bundles.snapshot.subjects import OTHER_PATIENT, Judgement
 from streams.bundles.validation.chunk import CRASHED, CRASHED_MAX, Finding
 
 _NOTIFICATION = "notification"
@@ -74,8 +74,8 @@ def compare(
     look = _look(claim, bundle, manifest, limits, rules)
     if isinstance(look, Found):
         return look
-    abouts = _judge(bundle, look.rows, examiner, limits)
-    _refuse_strangers(claim.patient, look, abouts)
+    _judge(bundle, look.rows, examiner, limits)
+    _refuse_strangers(claim.patient, look)
     look.identities.give(look.rows, fold=look.source.complete)
     return _fold(claim, manifest, look, rules)
 
@@ -146,10 +146,9 @@ def _repeat(claim: Claim, manifest: Manifest, rules: Rules) -> Found | None:
     return None
 
 
-def _judge(bundle: BundleFile, rows: list[Row], examiner: Examiner, limits: SnapshotLimits) -> list[About]:
-    """Have all rows examined, in chunks; return whom each is about."""
-    abouts: list[About] = []
-    chunks = (_read(bundle, chunk, abouts) for chunk in _chunks(rows, limits))
+def _judge(bundle: BundleFile, rows: list[Row], examiner: Examiner, limits: SnapshotLimits) -> None:
+    """Have all rows examined, in chunks."""
+    chunks = ([bundle.bytes(row.start, row.end) for row in chunk] for chunk in _chunks(rows, limits))
     examined = chain.from_iterable(examiner.examine(chunks, bundle.progress.moved))
     outcomes: dict[bytes, bytes] = {}  # a bundle of nothing but what is refused has a million of the same
     crashed = 0
@@ -160,21 +159,15 @@ def _judge(bundle: BundleFile, rows: list[Row], examiner: Examiner, limits: Snap
         crashed += finding.finding == CRASHED
     if crashed > CRASHED_MAX:
         raise Poison("too_costly")
-    return abouts
 
 
-def _read(bundle: BundleFile, rows: list[Row], abouts: list[About]) -> list[bytes]:
-    resources = [bundle.bytes(row.start, row.end) for row in rows]
-    abouts += [subjects.about(row.type, raw) for row, raw in zip(rows, resources, strict=True)]
-    return resources
-
-
-def _refuse_strangers(patient: str, look: _Look, abouts: list[About]) -> None:
+def _refuse_strangers(patient: str, look: _Look) -> None:
     """Refuse what is about another patient; raise if a bundle without a Patient is not about ours."""
     ids = [(entry.type, entry.ids[0]) for entry, _ in look.seen if entry.ids]
     ids += [(row.type, row.id) for row in look.rows if row.id]
     patients = {known for kind, known in ids if kind == _PATIENT}
     judgement = Judgement(patient, patients, [known for kind, known in ids if kind != _PATIENT])
+    abouts = [subjects.about(row.subject) for row in look.rows]
     strangers = [judgement.strangers(about) for about in abouts]
     # What was seen before is ours: it was accepted.
     ours = any(map(judgement.is_ours, abouts)) or any(digest != entry.rejected for entry, digest in look.seen)

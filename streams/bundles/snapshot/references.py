@@ -43,6 +43,9 @@ class Resolver:
         self._rows = rows
         self._aliases = {(row.type, known): row for row in rows.values() for known in row.aliases}
         self._found: dict[str, _Link] = {}
+        self._names: dict[str, bytes] = {}
+        self._joined: dict[bytes, _Link] = {}
+        self._is_open = False
 
     @cached_property
     def _bare_rows(self) -> dict[str, Row]:
@@ -56,23 +59,34 @@ class Resolver:
 
     def linked(self, row: Row) -> Linked:
         """Return what `row` says now; what refers to a row without an identity yet is unsettled in it."""
-        references: References = _UNPACK(row.references)
-        known, look_up = self._found.get, self._link
-        try:
-            found = [known(one) or look_up(one) for one in references]
-            said, links = b"".join([content for content, _ in found]), b"".join([link for _, link in found])
-        except TypeError:
-            # Not only texts: several that are alike.
-            said, links = self._joined(references, _said), self._joined(references, _led)
+        # The resources of one visit refer to the same.
+        said, links = self._joined.get(row.references) or self._join(row.references)
         return Linked(blake2b(row.text + said, digest_size=DIGEST_BYTES).digest(), links)
 
-    def _joined(self, references: References, what: Callable[[_Link], bytes]) -> bytes:
+    def _join(self, packed: bytes) -> _Link:
+        """Return what references say together."""
+        references: References = _UNPACK(packed)
+        known, look_up = self._found.get, self._link
+        self._is_open = False
+        try:
+            found = [known(one) or look_up(one) for one in references]
+            joined = _Link(b"".join([content for content, _ in found]), b"".join([link for _, link in found]))
+        except TypeError:
+            # Not only texts: several that are alike.
+            joined = _Link(self._sorted(references, _said), self._sorted(references, _led))
+        if not self._is_open:
+            if len(self._joined) >= _CACHED_MAX:
+                self._joined.clear()
+            self._joined[packed] = joined
+        return joined
+
+    def _sorted(self, references: References, what: Callable[[_Link], bytes]) -> bytes:
         """Return what the references say, in their order; those of equal items in the order of what they say."""
         return b"".join(
             [
                 what(self._link(one))
                 if type(one) is str
-                else b"".join(sorted(self._joined(each, what) for each in one))
+                else b"".join(sorted(self._sorted(each, what) for each in one))
                 for one in references
             ]
         )
@@ -100,15 +114,20 @@ class Resolver:
     def _resolved(self, written: str) -> _Link:
         if len(self._found) >= _CACHED_MAX:
             self._found.clear()
+            self._names.clear()
         element, reference = ord(written[0]), written[1:]
         number = bytes([element])
-        row = self._row(reference)
-        if row is not None and not row.identity:
-            # Not to be kept: it will have one.
-            return _Link(number + UNSETTLED, number + UNSETTLED)
-        known = row or self._entry(reference)
-        if known is not None:
-            link = number + named(f"{known.type}/{known.identity}")
+        name = self._names.get(reference)
+        if name is None:
+            row = self._row(reference)
+            if row is not None and not row.identity:
+                # Not to be kept: it will have one.
+                self._is_open = True
+                return _Link(number + UNSETTLED, number + UNSETTLED)
+            known = row or self._entry(reference)
+            name = self._names[reference] = named(f"{known.type}/{known.identity}") if known is not None else b""
+        if name:
+            link = number + name
             found = _Link(link, link)
         else:
             kind = number + named(reference.partition("/")[0])

@@ -29,6 +29,7 @@ class Row(msgspec.Struct, gc=False):
     type: str
     id: str
     aliases: tuple[str, ...]
+    subject: bytes = b""
     identity: str = ""
     entry: Entry | None = None
     folded: tuple[Entry, ...] = ()
@@ -89,7 +90,7 @@ class Survey:
         if found.type == UNKNOWN_TYPE:
             # Refused whatever it is; but what it is a version of must not be taken for missing.
             found = facts(readable_part(raw))
-        row = Row(position, start, end, digest, found.type, found.id, found.aliases)
+        row = Row(position, start, end, digest, found.type, found.id, found.aliases, subject=found.subject)
         # The same id twice: the last one counts. Without an id each is one of its own, whatever it says.
         key: object = (row.type, row.id) if row.id else position
         self.by_key.pop(key, None)

@@ -1,41 +1,19 @@
 """Whom a resource is about, and what becomes of one that is about somebody else. Pure.
 
-Which element says so goes by type: FHIR R4 (https://hl7.org/fhir/R4/compartmentdefinition-patient.html), of it only the
-elements that name the one whom the resource is about, not who wrote, asked or paid.
+Which element says so goes by type (`models.fhir_types`).
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
+from models.fhir_types import SUBJECTS
 from streams.bundles.validation.issues import Issue
 from streams.bundles.validation.outcome import operation_outcome
 
 OTHER_PATIENT: Final = "other_patient"
 VERSION = "1"  # part of the validator's id: a change has everything looked at again once
-
-_SUBJECT = (
-    "Account AdverseEvent Basic CarePlan CareTeam ChargeItem ClinicalImpression Communication CommunicationRequest "
-    "Composition Condition Contract DeviceRequest DeviceUseStatement DiagnosticReport DocumentManifest "
-    "DocumentReference Encounter Flag Goal GuidanceResponse ImagingStudy Invoice List MeasureReport Media "
-    "MedicationAdministration MedicationDispense MedicationRequest MedicationStatement Observation Procedure "
-    "QuestionnaireResponse RequestGroup RiskAssessment ServiceRequest Specimen"
-)
-_PATIENT = (
-    "AllergyIntolerance BodyStructure Claim ClaimResponse Consent CoverageEligibilityRequest "
-    "CoverageEligibilityResponse DetectedIssue Device EpisodeOfCare ExplanationOfBenefit FamilyMemberHistory "
-    "Immunization ImmunizationEvaluation ImmunizationRecommendation MolecularSequence NutritionOrder RelatedPerson "
-    "SupplyDelivery VisionPrescription"
-)
-ELEMENTS: dict[str, str] = {
-    **dict.fromkeys(_SUBJECT.split(), "subject"),
-    **dict.fromkeys(_PATIENT.split(), "patient"),
-    "Coverage": "beneficiary",
-    "EnrollmentRequest": "candidate",
-    "ResearchSubject": "individual",
-    "Task": "for",
-}
 
 _PERSON = "Patient"
 _BARE = ("urn:uuid:", "urn:id:", "urn:oid:")
@@ -55,36 +33,39 @@ class _Reference(msgspec.Struct, gc=False):
     reference: str = ""
 
 
-class _Members(msgspec.Struct, gc=False):
-    subject: _Reference | None = None
-    patient: _Reference | None = None
-    beneficiary: _Reference | None = None
-    candidate: _Reference | None = None
-    individual: _Reference | None = None
-    performed_for: _Reference | None = msgspec.field(default=None, name="for")
+_QUICK = msgspec.json.Decoder(_Reference)
+_ANY = msgspec.json.Decoder()
+_REMEMBERED_MAX = 2**10
+_REMEMBERED_BYTES_MAX = 2**9
+_remembered: dict[bytes, About] = {}
 
 
-_FIELDS = {name: "performed_for" if name == "for" else name for name in set(ELEMENTS.values())}
-_QUICK = msgspec.json.Decoder(_Members)
-_ANY = msgspec.json.Decoder(dict[str, Any])
+def about(subject: bytes) -> About:
+    """Return whom a resource is about whose `subject` (`facts.Facts`) is this; nobody if it does not say. Never raises.
+
+    All resources of a bundle are about the same one: what was read once is remembered.
+    """
+    found = _remembered.get(subject)
+    if found is None:
+        found = _about(subject) if subject else NOBODY
+        if len(subject) <= _REMEMBERED_BYTES_MAX:
+            if len(_remembered) >= _REMEMBERED_MAX:
+                _remembered.clear()
+            _remembered[subject] = found
+    return found
 
 
-def about(resource_type: str, raw: bytes) -> About:
-    """Return whom a resource is about; nobody if it does not say, or is not what it should be. Never raises."""
-    name = ELEMENTS.get(resource_type)
-    if name is None:
-        return NOBODY
+def _about(subject: bytes) -> About:
     try:
-        found: _Reference | None = getattr(_QUICK.decode(raw), _FIELDS[name])
+        return _of([_QUICK.decode(subject).reference])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _of(_slowly(raw, name))
-    return _of([found.reference]) if found is not None else NOBODY
+        return _of(_slowly(subject))
 
 
-def _slowly(raw: bytes, name: str) -> Iterator[str]:
-    """Yield the references of an element that is a list, or beside which something is not what it should be."""
+def _slowly(subject: bytes) -> Iterator[str]:
+    """Yield the references of an element that is a list, or is not what it should be."""
     try:
-        value = _ANY.decode(raw).get(name)
+        value = _ANY.decode(subject)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
     for one in value if isinstance(value, list) else [value]:
@@ -127,7 +108,7 @@ class Judgement:
 
 def refusal(resource_type: str) -> bytes:
     """Return the OperationOutcome of a resource that is about somebody else."""
-    name = ELEMENTS.get(resource_type)
+    name = SUBJECTS.get(resource_type)
     where = f"{resource_type}.{name}" if name else resource_type
     text = "This is about another patient than the one whose bundle it is in."
     return operation_outcome([Issue("error", "security", OTHER_PATIENT, where, text)])

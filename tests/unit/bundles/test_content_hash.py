@@ -1,5 +1,6 @@
 """What a resource says depends on nothing that was read before it."""
 
+import msgspec
 import orjson
 import pytest
 
@@ -49,3 +50,46 @@ def test_what_is_remembered_has_a_limit(monkeypatch):
 def test_what_is_long_is_not_remembered():
     words({"resourceType": "Observation", "code": {"text": "x" * 10_000}, "y" * 10_000: 1}, b"")
     assert (content_hash._remembered, content_hash._shapes) == ({}, {})
+
+
+def said(resource):
+    return words(None, orjson.dumps(resource))
+
+
+def test_a_type_that_evidence_says_nothing_about_says_all_at_once():
+    claim = {"resourceType": "Claim", "identifier": [{"system": "urn:a", "value": "1"}], "type": CONCEPT}
+
+    found = said(
+        {**claim, "patient": {"reference": "Patient/1"}, "item": [{"encounter": [{"reference": "Encounter/2"}]}]}
+    )
+
+    assert (found.facets, found.names) == (b"", b"")
+    assert msgspec.msgpack.decode(found.references) == ["\0Encounter/2", "\0Patient/1"]
+
+
+@pytest.mark.parametrize("kind", ["Claim", "Observation"])
+def test_what_a_resource_says_has_no_order_of_members_and_bags(kind):
+    turned = {"text": "both", "coding": CONCEPT["coding"][::-1]}
+
+    one = said({"resourceType": kind, "id": "1", "code": CONCEPT, "supportingInfo": [{"a": CONCEPT}, {"b": 1.5}]})
+    other = said({"supportingInfo": [{"b": 1.5}, {"a": turned}], "resourceType": kind, "code": turned, "id": "2"})
+
+    assert one == other
+
+
+def test_the_order_of_a_list_resource_says_something():
+    one, other = ({"resourceType": "List", "entry": found} for found in ([{"a": 1}, {"a": 2}], [{"a": 2}, {"a": 1}]))
+
+    assert said(one).text != said(other).text
+
+
+def test_the_sections_of_a_composition_are_told_from_what_else_it_refers_to():
+    resource = {
+        "resourceType": "Composition",
+        "author": [{"reference": "Patient/1"}],
+        "section": [{"entry": [{"reference": "Patient/1"}]}],
+    }
+
+    author, section = msgspec.msgpack.decode(said(resource).references)
+
+    assert (author[1:], author != section) == (section[1:], True)

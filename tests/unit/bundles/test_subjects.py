@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from models.fhir_types import R4_TYPES
+from models.fhir_types import R4_TYPES, SUBJECTS
+from streams.bundles.resource.facts import facts
 from streams.bundles.snapshot import subjects
 from tests.unit.bundles.stage import PATIENT, observation, patient
 
@@ -97,11 +98,11 @@ def test_a_subject_that_is_no_patient_is_nobody_elses(stage, subject):
     assert ("created", "Observation", "o-1") in outputs.changes()
 
 
-@pytest.mark.parametrize(("kind", "element"), sorted(subjects.ELEMENTS.items()))
+@pytest.mark.parametrize(("kind", "element"), sorted(SUBJECTS.items()))
 def test_every_type_says_whom_it_is_about_in_its_own_element(kind, element):
     of_one, of_many = ({"resourceType": kind, element: found} for found in (OTHER, [OTHER, {"display": "x"}]))
 
-    abouts = [subjects.about(kind, json.dumps(resource).encode()) for resource in (of_one, of_many)]
+    abouts = [subjects.about(facts(json.dumps(resource).encode()).subject) for resource in (of_one, of_many)]
 
     assert [about.patients for about in abouts] == [{"p-2"}] * 2
 
@@ -118,7 +119,7 @@ def test_every_subject_that_may_be_a_patient_is_in_the_table():
             if field in {"subject", "patient"} and "Patient" in extra.get("enum_reference_types", ()):
                 found[name] = field
 
-    assert found.items() <= subjects.ELEMENTS.items()
+    assert found.items() <= SUBJECTS.items()
 
 
 @pytest.mark.parametrize("patient", ["../../etc", "a/b", "p-1"])
@@ -126,4 +127,15 @@ def test_every_subject_that_may_be_a_patient_is_in_the_table():
 def test_a_patient_is_named_by_all_of_the_id_that_a_reference_has(patient, reference):
     resource = {"resourceType": "Observation", "subject": {"reference": reference.format(patient)}}
 
-    assert subjects.about("Observation", json.dumps(resource).encode()).patients == {patient}
+    assert subjects.about(facts(json.dumps(resource).encode()).subject).patients == {patient}
+
+
+def test_what_is_remembered_of_subjects_has_a_limit(monkeypatch):
+    monkeypatch.setattr(subjects, "_REMEMBERED_MAX", 3)
+    monkeypatch.setattr(subjects, "_remembered", {})
+
+    found = [subjects.about(json.dumps({"reference": f"Patient/{number}"}).encode()) for number in range(9)]
+    subjects.about(json.dumps({"reference": "Patient/1", "display": "x" * 1000}).encode())
+
+    assert [about.patients for about in found] == [{str(number)} for number in range(9)]
+    assert len(subjects._remembered) <= 3
