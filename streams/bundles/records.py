@@ -4,7 +4,7 @@ The order depends on the snapshot and the manifest alone, so a run after a crash
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -82,21 +82,22 @@ def as_json(counts: Counts) -> dict[str, int]:
     return {name: int(getattr(counts, name)) for name in Counts.__slots__}
 
 
-def of_event(facts: Facts, event: Event, bytes_of: Bytes) -> Iterator[Output]:
-    """Yield the records of one event: the change and the state, or why it was refused."""
-    record, about = facts.envelope.record, f"{event.change}/{event.type}/{event.identity}"
+def of_event(facts: Facts, event: Event, bytes_of: Bytes) -> Sequence[Output]:
+    """Return the records of one event: the change and the state, or why it was refused."""
+    name = f"{event.type}/{event.identity}"
+    record, about, found = facts.envelope.record, f"{event.change}/{name}", _headers(facts, event, name.encode())
     if event.change in REFUSED:
         row = event.row
         assert row is not None
-        found = [*_headers(facts, event), *_place(facts.blob, row.start, row.end)]
-        yield record(topics.FHIR_REJECTED, about, row.outcome, _FHIR, found)
-        return
+        found += _place(facts.blob, row.start, row.end)
+        return (record(topics.FHIR_REJECTED, about, row.outcome, _FHIR, found),)
     value, content_type, own = _value(facts, event, bytes_of)
-    found = [*_headers(facts, event), *own]
+    found += own
     state = topics.fhir_state(event.type, types=facts.state_types)
-    yield record(topics.FHIR_CHANGES, about, value, content_type, found, change=event.change)
-    key = f"{facts.patient}/{event.type}/{event.identity}"
-    yield record(state, about, value, content_type, found, key=key, change=event.change)
+    return (
+        record(topics.FHIR_CHANGES, about, value, content_type, found, change=event.change),
+        record(state, about, value, content_type, found, key=f"{facts.patient}/{name}", change=event.change),
+    )
 
 
 def _value(facts: Facts, event: Event, bytes_of: Bytes) -> tuple[bytes | None, bytes, list[Header]]:
@@ -124,10 +125,10 @@ def pointer(facts: Facts, row: Row) -> bytes:
     return orjson.dumps({"blob": facts.blob, "range": f"{row.start}-{row.end}", "bytes": row.end - row.start})
 
 
-def _headers(facts: Facts, event: Event) -> list[Header]:
+def _headers(facts: Facts, event: Event, name: bytes) -> list[Header]:
     found = [
         *_shared(facts, event.change, event.type, event.row.validation if event.row is not None else ""),
-        (headers.CE_SUBJECT, f"{event.type}/{event.identity}".encode()),
+        (headers.CE_SUBJECT, name),
         (headers.IDENTITY, event.identity.encode()),
         (headers.RESOURCE_ID, event.id.encode()),
         (headers.VERSION, b"%d" % event.version),

@@ -7,8 +7,10 @@ What a reference means is known to the stage only once it has seen the whole bun
 points at, and noted in a place that does not depend on the order of lists either.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
+from itertools import count
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 from zlib import crc32
 
@@ -22,7 +24,7 @@ from streams.bundles.resource.keys import TYPES
 from streams.bundles.resource.order import ORDERED, ORDERED_IN
 
 DIGEST_BYTES = 16
-VERSION = "3"  # part of the validator's id: a change has everything looked at again once
+VERSION = "4"  # part of the validator's id: a change has everything looked at again once
 DERIVED_FROM_URL = "http://hl7.org/fhir/StructureDefinition/artifact-relatedArtifact"
 DERIVED_FROM = "derived-from"
 _SORTED = OPT_SORT_KEYS
@@ -60,9 +62,15 @@ class _Element(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    """The elements of a resource in an order of their own, and that order as it is written."""
+    """The elements of a resource in an order of their own, and that order as it is written.
 
-    elements: tuple[_Element, ...]
+    First those that many resources have `alike`, all of them; `chosen` picks what they say.
+    """
+
+    number: int
+    alike: tuple[_Element, ...]
+    chosen: Callable[[dict[str, Any]], Any] | None
+    others: tuple[_Element, ...]
     order: bytes
 
 
@@ -95,6 +103,14 @@ _RECURRING = frozenset(
         *("physicalType", "extension", "contained", "total", "payment", "interpretation"),
     ]
 )
+# What these say together recurs, too: a patient's resources of one code differ in moment, value and visit.
+_ALIKE = frozenset(
+    [
+        *("resourceType", "meta", "status", "clinicalStatus", "verificationStatus", "intent", "code", "category"),
+        *("class", "type", "vaccineCode", "medicationCodeableConcept", "subject", "patient"),
+    ]
+)
+_ALIKE_MIN = 2
 # Of these neither an element says what they are, nor does one stand out by its order or by what it refers to.
 _WHOLE = R4_TYPES - TYPES - ORDERED_IN.keys() - {"Composition"}
 _OF_NO_ELEMENT = "\0"
@@ -102,8 +118,10 @@ _REMEMBERED_MAX = 2**13
 _REMEMBERED_BYTES_MAX = 2**9
 _SHAPES_MAX = 2**10
 _SHAPE_CHARS_MAX = 2**10
-_remembered: dict[tuple[str, int, bytes], _Said] = {}
+_ALIKE_BYTES_MAX = 2**10
+_remembered: dict[tuple[object, ...], _Said] = {}
 _shapes: dict[tuple[str, ...], _Shape] = {}
+_numbers = count()
 
 
 def raw_hash(raw: bytes) -> bytes:
@@ -124,9 +142,25 @@ def words(resource: dict[str, Any] | None, raw: bytes) -> Words:
     if resource.get("resourceType") in _WHOLE:
         return _whole(resource, found)
     names = facets.names(resource) if "identifier" in resource else b""
-    elements, order = _shape(resource)
+    shape = _shape(resource)
     references: References = []
     parts: list[bytes] = []
+    if shape.chosen is not None:
+        key = (shape.number, dumps(shape.chosen(resource)))
+        written, referred, some = _remembered.get(key) or _take_down_alike(key, shape, resource)
+        parts.append(written)
+        references += referred
+        found += some
+    _take_down_all(shape.others, resource, parts, references, found)
+    parts.append(shape.order)
+    text = blake2b(b"\0".join(parts), digest_size=DIGEST_BYTES).digest()
+    return Words(text, facets.packed(found), names, _PACK(references))
+
+
+def _take_down_all(
+    elements: Iterable[_Element], resource: dict[str, Any], parts: list[bytes], references: References, found: list[int]
+) -> None:
+    """Add what some elements of a resource say to its parts, references and facets."""
     for name, number, begun, how, ordered, recurs in elements:
         value = resource[name]
         kind = type(value)
@@ -145,9 +179,24 @@ def words(resource: dict[str, Any] | None, raw: bytes) -> Words:
             found.append(number | crc32(written, begun) & SAID)
         elif how == BY_PART:
             found += facets.of_parts(name, value, written)
-    parts.append(order)
-    text = blake2b(b"\0".join(parts), digest_size=DIGEST_BYTES).digest()
-    return Words(text, facets.packed(found), names, _PACK(references))
+
+
+def _take_down_alike(key: tuple[int, bytes], shape: _Shape, resource: dict[str, Any]) -> _Said:
+    """Return what the elements say that many resources have alike, and remember it."""
+    parts: list[bytes] = []
+    references: References = []
+    found: list[int] = []
+    _take_down_all(shape.alike, resource, parts, references, found)
+    said = _Said(b"\0".join(parts), references, found)
+    if len(key[1]) <= _ALIKE_BYTES_MAX:
+        _remember(key, said)
+    return said
+
+
+def _remember(key: tuple[object, ...], said: _Said) -> None:
+    if len(_remembered) >= _REMEMBERED_MAX:
+        _remembered.clear()
+    _remembered[key] = said
 
 
 def _whole(resource: dict[str, Any], documents: list[int]) -> Words:
@@ -169,13 +218,16 @@ def _shape(resource: dict[str, Any]) -> _Shape:
     found = _shapes.get(key)
     if found is None:
         with_facets, ordered = resource_type in TYPES, ORDERED_IN.get(resource_type)
-        order = sorted(resource)
-        places = [(name, place(name)) for name in order]
-        elements = tuple(
+        elements = [
             _Element(name, number, begun, how if with_facets else NONE, name == ordered, name in _RECURRING)
-            for name, (number, begun, how) in places
-        )
-        found = _Shape(elements, dumps(order))
+            for name, (number, begun, how) in [(name, place(name)) for name in sorted(resource)]
+        ]
+        alike = tuple(each for each in elements if each.name in _ALIKE)
+        alike = alike if len(alike) >= _ALIKE_MIN else ()
+        others = tuple(each for each in elements if each not in alike)
+        order = [each.name for each in (*alike, *others)]
+        chosen = itemgetter(*(each.name for each in alike)) if alike else None
+        found = _Shape(next(_numbers), alike, chosen, others, dumps(order))
         if sum(map(len, key)) <= _SHAPE_CHARS_MAX:
             if len(_shapes) >= _SHAPES_MAX:
                 _shapes.clear()
@@ -196,9 +248,7 @@ def _take_down(key: tuple[str, int, bytes], value: Any) -> _Said:  # noqa: ANN40
         found = facets.of_parts(name, value, written)
     said = _Said(written, _numbered(some, chr(number >> 24)) if some else (), found)
     if len(unsettled) <= _REMEMBERED_BYTES_MAX:
-        if len(_remembered) >= _REMEMBERED_MAX:
-            _remembered.clear()
-        _remembered[key] = said
+        _remember(key, said)
     return said
 
 

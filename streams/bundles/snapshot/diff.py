@@ -14,7 +14,7 @@ import msgspec
 from streams.bundles.snapshot import brake as brakes
 from streams.bundles.snapshot import holds
 from streams.bundles.snapshot.brake import Brake
-from streams.bundles.snapshot.manifest import Absence, Entry, Manifest, Place
+from streams.bundles.snapshot.manifest import Absence, Entry, Manifest, packed_place
 from streams.bundles.snapshot.scan import Row
 from streams.bundles.validation.chunk import CRASHED, REFUSED
 
@@ -291,7 +291,7 @@ class _Fold(_Writing):
         entry = row.entry or self._manifest.get(row.type, row.identity)
         if entry is not None and entry.published and (row.twin or self._is_older(entry)):
             self._counts.unchanged += 1
-            self._name(entry, [row.id])
+            self._name(entry, (row.id,))
             entry.add_older_ids([row.id] if row.id else [])
             self._keep(entry, changed=True, confirmed=row.twin)
         elif self._is_gone(entry):
@@ -299,15 +299,19 @@ class _Fold(_Writing):
             return
         else:
             entry = entry or Entry(row.type, row.identity, (), b"")
-            self._name(entry, [row.id, *row.aliases])
+            ids = (row.id, *row.aliases) if row.id else row.aliases
+            known = entry.ids[: len(ids)] == ids
+            if not known:
+                self._name(entry, ids)
             self._renew(entry, row)
-            entry.add_ids((row.id, *row.aliases) if row.id else row.aliases)
+            if not known:
+                entry.add_ids(ids)
             self._keep(entry, changed=True, confirmed=True)
         if self._may_fold:
             for folded in row.folded:
                 self._supersede(folded, entry)
 
-    def _name(self, entry: Entry, ids: list[str]) -> None:
+    def _name(self, entry: Entry, ids: tuple[str, ...]) -> None:
         """Tell of ids that are not known to be this entry's."""
         for known in ids:
             if known and known not in entry.ids:
@@ -319,28 +323,30 @@ class _Fold(_Writing):
 
     def _renew(self, entry: Entry, row: Row) -> None:
         """Give `entry` the content of `row`, unless that is what it has."""
-        same = entry.published and (entry.content == row.content or entry.raw == row.raw)
-        previous = (entry.version, entry.content) if entry.published else (0, b"")
+        published = entry.published
+        same = published and (entry.content == row.content or entry.raw == row.raw)
+        previous = (entry.version, entry.content) if published else (0, b"")
         entry.raw, entry.content, entry.rejected = row.raw, row.content, b""
-        _learn(entry, row)
+        entry.learn(row.text, row.facets, row.names, row.links)
         if same:
             self._counts.unchanged += 1
             return
-        change: Change = "updated" if entry.published else "created"
-        self._counts.updated += change == "updated"
-        self._counts.created += change == "created"
+        if published:
+            self._counts.updated += 1
+        else:
+            self._counts.created += 1
+            self._publish(entry, published=True)
+        change: Change = "updated" if published else "created"
         entry.when_ms = self._source.when_ms
         entry.version += 1
-        self._publish(entry, published=True)
-        entry.place = Place(self._blob(), row.start, row.end).packed()
+        entry.place = packed_place(self._blob_number or self._blob(), row.start, row.end)
         known = entry.version, row.content, row
         self._tell(Event(change, entry.type, entry.identity, row.id, *known, "", self._numbered(), *previous))
 
     def _blob(self) -> int:
-        """Return the number of this snapshot's blob."""
-        if not self._blob_number:
-            self._blob_number = max(self._manifest.head.blobs, default=0) + 1
-            self._manifest.head.blobs[self._blob_number] = self._source.blob
+        """Return the number of this snapshot's blob, a new one."""
+        self._blob_number = max(self._manifest.head.blobs, default=0) + 1
+        self._manifest.head.blobs[self._blob_number] = self._source.blob
         return self._blob_number
 
     def _refuse(self, row: Row) -> None:
@@ -351,9 +357,9 @@ class _Fold(_Writing):
         entry.confirmed_ms = self._content_ms(entry)
         entry.rejected = row.raw
         if not entry.version:
-            _learn(entry, row)
+            entry.learn(row.text, row.facets, row.names, row.links)
         if entry.version:
-            self._name(entry, [row.id])
+            self._name(entry, (row.id,))
         entry.add_ids([row.id] if row.id else [])
         self._keep(entry, changed=True, confirmed=False)
         change: Change = "crashed" if row.finding == CRASHED else "rejected"
@@ -539,11 +545,6 @@ class _Fold(_Writing):
         if source.complete or source.partial:
             known.when_ms, known.sha256 = source.when_ms, source.sha256
             known.accepted, known.rejected = self._counts.accepted, self._counts.rejected
-
-
-def _learn(entry: Entry, row: Row) -> None:
-    """Note what `entry` can be recognised by from now on."""
-    entry.learn(text=row.text, facets=row.facets, names=row.names, links=row.links)
 
 
 def _identity(entry: Entry) -> tuple[str, str]:

@@ -51,9 +51,10 @@ class Place(NamedTuple):
     start: int
     end: int
 
-    def packed(self) -> bytes:
-        """Return it as an entry keeps it."""
-        return _PLACE.pack(*self)
+
+def packed_place(blob: int, start: int, end: int) -> bytes:
+    """Return a place as an entry keeps it."""
+    return _PLACE.pack(blob, start, end)
 
 
 class Absence(NamedTuple):
@@ -127,7 +128,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
         ends = (_PARTS_AT, _PARTS_AT + facets, _PARTS_AT + facets + names, len(self.known_by))
         return self.known_by[ends[number] : ends[number + 1]]
 
-    def learn(self, *, text: bytes, facets: bytes, names: bytes, links: bytes) -> None:
+    def learn(self, text: bytes, facets: bytes, names: bytes, links: bytes) -> None:
         """Note what it can be recognised by from now on."""
         self.known_by = b"".join([text, _LENGTHS.pack(len(facets), len(names)), facets, names, links]) if text else b""
 
