@@ -10,7 +10,21 @@ import typer
 
 from cli import output
 from cli.broker import BrokerError
-from cli.commands import broker, demo, doctor, fhir, links, patient, service, signatures, spool, tail, topics, trigger
+from cli.commands import (
+    broker,
+    demo,
+    doctor,
+    fhir,
+    links,
+    patient,
+    replay,
+    service,
+    signatures,
+    spool,
+    tail,
+    topics,
+    trigger,
+)
 from models import privacy
 from models.errors import Misconfigured
 
@@ -29,6 +43,7 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(patient.app, name="patient")
 app.add_typer(fhir.app, name="fhir")
 app.add_typer(spool.app, name="spool")
+app.add_typer(replay.app, name="replay")
 app.command("sign")(signatures.sign)
 app.command("verify")(signatures.verify)
 app.command("trigger")(trigger.trigger)

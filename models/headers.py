@@ -53,11 +53,13 @@ QUARANTINE_OFFSET = "x-quarantine-offset"
 QUARANTINE_TIMESTAMP = "x-quarantine-timestamp"
 QUARANTINE_ATTEMPT = "x-quarantine-attempt"
 QUARANTINE_LEFT_OUT = "x-quarantine-left-out"
+REEMITTED_BY = "x-reemitted-by"
 
 # Topics whose records carry the same headers:
 # `received` webhooks · `delivered` a topic per message type, unrecognised · `fetched` documents, bundles, bulk-patients
 # `changed` fhir.changes · `state` fhir.state.* · `rejected` fhir.rejected · `snapshot` fhir.snapshots, .aliases, .held
 # `folded` patients, requests, bulk-jobs · `quarantined` quarantine.* · `decided` release.* · `audited` audit
+# `reemitted` a topic of a reader's own that `replay apply` writes: beside its mark, what the record came with
 # `table` a stage's changelog: no headers
 Family = Literal[
     "received",
@@ -71,6 +73,7 @@ Family = Literal[
     "quarantined",
     "decided",
     "audited",
+    "reemitted",
     "table",
 ]
 
@@ -284,6 +287,7 @@ TABLE: Mapping[str, Declared] = {
         form="[a-z]+=[0-9]+( [a-z]+=[0-9]+)*",
         sometimes=("quarantined",),
     ),
+    REEMITTED_BY: Declared(says="The plan by which it was sent again.", form="[a-z0-9-]+", always=("reemitted",)),
 }
 
 JSON = b"application/json"

@@ -58,6 +58,10 @@ class _Batch:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
 
+    def __next__(self) -> Any:
+        # How a reader of committed records looks at the mark that ends a transaction: it has no headers.
+        return next(self._batch)
+
     def __iter__(self) -> Iterator[Any]:
         try:
             yield from self._batch
