@@ -31,7 +31,7 @@ async def tell(settings: KafkaSettings, command: str, says: str, *, stage: str |
         await producer.send_and_wait(
             settings.topic_prefix + topics.AUDIT,
             json.dumps(told).encode(),
-            headers=[("content-type", headers.JSON)],
+            headers=[(headers.CONTENT_TYPE, headers.JSON)],
         )
     except (KafkaError, TimeoutError, OSError):
         raise Unreachable(f"No Kafka took the audit record at {settings.kafka_bootstrap_servers}.") from None

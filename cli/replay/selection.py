@@ -55,10 +55,10 @@ class Selection(BaseModel):
         """Return whether a record is meant, as far as it can say itself: `missing_in` is not its own to say."""
         given = record.headers
         return (
-            (self.type is None or headers.value(given, headers.CE_TYPE) == self.type)
+            (self.type is None or headers.text(given, headers.CE_TYPE) == self.type)
             and (self.patient_id is None or _is_of(record, self.patient_id))
-            and (self.message_id is None or headers.value(given, headers.MESSAGE_ID) == self.message_id)
-            and (not self.quarantined or headers.value(given, headers.QUARANTINE_REASON) is not None)
+            and (self.message_id is None or headers.text(given, headers.MESSAGE_ID) == self.message_id)
+            and (not self.quarantined or headers.text(given, headers.QUARANTINE_REASON) is not None)
             and self._is_in_time(record)
             and (self.request_id is None or _request_id(record.value) == self.request_id)
         )
@@ -79,7 +79,7 @@ class Selection(BaseModel):
 def received_at(record: Received) -> datetime:
     """Return when the delivery behind a record was received; where it does not say, when Kafka took the record."""
     try:
-        found = datetime.fromisoformat(headers.value(record.headers, headers.RECEIVED_AT) or "")
+        found = datetime.fromisoformat(headers.text(record.headers, headers.RECEIVED_AT) or "")
         if found.tzinfo is not None:
             return found.astimezone(UTC)
     except (ValueError, OverflowError):

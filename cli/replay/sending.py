@@ -179,7 +179,7 @@ class _Emitter:
 
 async def _target(settings: KafkaSettings, plan: Plan, to: str) -> int:
     """Return the partition count of the topic to send to; raise `Misconfigured` if nothing may be sent there."""
-    ours = {settings.topic_prefix + topic.name for topic in topics.catalogue(settings.fhir_state_types)}
+    ours = {settings.topic_prefix + topic.name for topic in topics.catalogue()}
     if to in ours or (settings.topic_prefix and to.startswith(settings.topic_prefix)) or to.startswith("__"):
         raise Misconfigured(f"{to} is the service's own: each of its topics has one writer. Name a topic of yours.")
     if plan.cluster != await reading.cluster(settings):
