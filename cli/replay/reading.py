@@ -13,7 +13,7 @@ from cli.connection import REQUEST_TIMEOUT_MS, administration
 from models.errors import Misconfigured
 from models.security import client_options
 from models.settings import KafkaSettings
-from streams.engine.log import header_names
+from streams.engine.kafka import header_names
 
 Range = tuple[int, int]
 
