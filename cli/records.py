@@ -7,9 +7,11 @@ from aiokafka.partitioner import murmur2
 from aiokafka.structs import ConsumerRecord
 
 from cli.connection import administration
+from cli.topics import advice
 from models.errors import Misconfigured
 from models.security import client_options
-from models.settings import KafkaSettings
+from models.settings import KafkaSettings, StateTypesSettings, load
+from models.topics import catalogue
 
 WAIT_MS = 500
 FETCH_BYTES_MAX = 1024 * 1024
@@ -48,8 +50,10 @@ async def records(
 async def _partitions(settings: KafkaSettings, topics: Sequence[str]) -> list[TopicPartition]:
     async with administration(settings) as admin:
         described = await admin.describe_topics(list(topics))
-    if missing := sorted(topic["topic"] for topic in described if topic["error_code"]):
-        raise Misconfigured(f"There is no topic {missing[0]}. `metriport-streams topics apply` creates them all.")
+        if missing := sorted(topic["topic"] for topic in described if topic["error_code"]):
+            known = [each.name for each in catalogue(load(StateTypesSettings).fhir_state_types)]
+            there = await admin.list_topics()
+            raise Misconfigured(advice.no_topic(missing[0], prefix=settings.topic_prefix, catalogue=known, there=there))
     return [TopicPartition(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]]
 
 

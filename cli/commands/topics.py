@@ -1,6 +1,8 @@
 """`metriport-streams topics`: the catalogue, created and checked."""
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, NamedTuple
 
@@ -9,10 +11,10 @@ import typer
 from cli import output
 from cli.connection import administration
 from cli.output import Json
-from cli.topics import advice, kafka, losses, plan
+from cli.topics import advice, kafka, lag, losses, plan
 from models.errors import Misconfigured
-from models.settings import CatalogueSettings, KafkaSettings, load
-from models.topics import DAY_MS, Topic
+from models.settings import CatalogueSettings, KafkaSettings, StateTypesSettings, load
+from models.topics import DAY_MS, catalogue
 
 app = typer.Typer(help="The topics of the catalogue.", no_args_is_help=True)
 
@@ -47,24 +49,42 @@ def apply(
 
 
 @app.command(name="list")
-def list_topics(*, as_json: Json = False) -> None:
-    """Show every topic: its key, what it holds, how long that is kept, and its partitions in Kafka."""
+def list_topics(
+    *,
+    groups: Annotated[
+        bool,
+        typer.Option("--groups", help="Show who reads each topic, and how many records each group has before it."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show every topic: its partitions, how long records are kept, what is not as it should be, what it holds."""
     settings = load(CatalogueSettings)
     topics = plan.wanted(settings)
-    found = asyncio.run(_read(settings, topics))
+    found, lags = asyncio.run(_read(settings, topics, with_lags=groups))
     differs = plan.by_topic(plan.differences(topics, found))
     rows = [
         {
             "topic": topic.name,
+            "partitions": found[topic.name].partitions if topic.name in found else None,
+            "kept": _kept(found.get(topic.name, topic).config),
+            "differs": ", ".join(sorted(differs[topic.name])) if topic.name in found else "not there",
             "key": topic.topic.key,
             "value": topic.topic.value,
-            "kept": _kept(topic.topic),
-            "partitions": found[topic.name].partitions if topic.name in found else None,
-            "differs": ", ".join(sorted(differs[topic.name])),
         }
         for topic in topics
     ]
-    output.print_rows(("topic", "partitions", "differs", "kept", "key", "value"), rows, as_json=as_json)
+    if not groups:
+        output.print_rows(("topic", "partitions", "kept", "differs", "key", "value"), rows, as_json=as_json)
+    elif as_json:
+        groups_of = defaultdict(list)
+        for each in lags:
+            groups_of[each.topic].append({"group": each.group, "lag": each.records})
+        output.print_json([row | {"groups": groups_of[str(row["topic"])]} for row in rows])
+    else:
+        by_group = [{"topic": each.topic, "lag": each.records, "group": each.group} for each in lags]
+        output.print_rows(("topic", "lag", "group"), by_group, as_json=False)
+        if not lags:
+            output.say("No consumer group has committed anything of these topics.")
 
 
 @app.command()
@@ -84,6 +104,7 @@ def accept(
         named = [losses.place(each, settings.topic_prefix) for each in places or ()]
     except ValueError:
         raise Misconfigured("A place is TOPIC or TOPIC/PARTITION, such as webhooks/3.") from None
+    _must_be_ours(named, settings)
     rows = asyncio.run(_accept(settings, losses.readers(), named, start))
     if as_json:
         output.print_json(rows)
@@ -95,6 +116,16 @@ def accept(
             output.print_line(f"  {'goes on' if named else 'would go on'} from {row['from']}")
         output.say(_accepted(rows, named=bool(named)))
     raise typer.Exit(1 if rows and not named else 0)
+
+
+def _must_be_ours(named: Sequence[losses.Place], settings: KafkaSettings) -> None:
+    """Raise `Misconfigured` for a place that no stage reads or writes: there, nothing can be said to be lost."""
+    known = [topic.name for topic in catalogue(load(StateTypesSettings).fhir_state_types)]
+    for each in named:
+        if each.topic.removeprefix(settings.topic_prefix) not in known:
+            raise Misconfigured(advice.no_topic(each.topic, prefix=settings.topic_prefix, catalogue=known, there=()))
+        if each.partition is not None and each.partition >= settings.topic_partitions:
+            raise Misconfigured(f"{each.topic} has the partitions 0 to {settings.topic_partitions - 1}.")
 
 
 async def _accept(
@@ -146,9 +177,13 @@ async def _apply(settings: CatalogueSettings, *, mend: bool) -> Applied:
         return Applied([topic.name for topic in missing], list(changes), plan.differences(topics, found))
 
 
-async def _read(settings: KafkaSettings, topics: tuple[plan.Wanted, ...]) -> dict[str, plan.Found]:
+async def _read(
+    settings: CatalogueSettings, topics: tuple[plan.Wanted, ...], *, with_lags: bool
+) -> tuple[dict[str, plan.Found], list[lag.Lag]]:
+    names = [topic.name for topic in topics]
     async with administration(settings) as admin:
-        return await kafka.read(admin, [topic.name for topic in topics])
+        found = await kafka.read(admin, names)
+        return found, await lag.read(admin, settings, found) if with_lags else []
 
 
 def _summary(applied: Applied) -> str:
@@ -160,7 +195,14 @@ def _summary(applied: Applied) -> str:
     return f"{len(applied.created)} topics created, {len(applied.mended)} mended, all as they should be."
 
 
-def _kept(topic: Topic) -> str:
-    if topic.compacted:
+def _kept(config: Mapping[str, str]) -> str:
+    """Return how long Kafka keeps a topic's records, in its own units of time."""
+    if "compact" in config.get("cleanup.policy", ""):
         return "compacted"
-    return "for ever" if topic.retention_ms < 0 else f"{topic.retention_ms // DAY_MS} d"
+    ms = int(config.get("retention.ms") or -1)
+    if ms < 0:
+        return "for ever"
+    for unit, unit_ms in (("d", DAY_MS), ("h", DAY_MS // 24), ("min", 60_000), ("s", 1000)):
+        if ms >= unit_ms and not ms % unit_ms:
+            return f"{ms // unit_ms} {unit}"
+    return f"{ms} ms"

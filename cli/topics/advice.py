@@ -1,7 +1,8 @@
 """What to do about topics that are not as they should be, in sentences. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from cli import near
 from cli.topics.plan import Difference
 
 _BY_HAND = {
@@ -22,6 +23,18 @@ def lines(differences: Sequence[Difference]) -> list[str]:
         + f": {what_to_do}."
         for (what, found, wanted, what_to_do), names in topics.items()
     ]
+
+
+def no_topic(name: str, *, prefix: str, catalogue: Collection[str], there: Collection[str]) -> str:
+    """Return a sentence about a topic that is not there, by its full name; `catalogue` has no prefixes."""
+    short = name.removeprefix(prefix)
+    if short in catalogue:
+        if not any(each.startswith(prefix) for each in there):
+            nor = f"nor any other that begins with {prefix}" if prefix else "nor any other"
+            return f"There is no topic {name}, {nor}: run `topics apply`, or set TOPIC_PREFIX to what they begin with."
+        return f"There is no topic {name}. `metriport-streams topics apply` creates it."
+    meant = near.question(short, [*catalogue, *(each.removeprefix(prefix) for each in there)])
+    return f"There is no topic {name}.{meant} `metriport-streams topics list` shows them all."
 
 
 def _what_to_do(difference: Difference) -> str:

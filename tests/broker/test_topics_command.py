@@ -2,6 +2,7 @@ import asyncio
 import json
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from cli.main import main
@@ -137,3 +138,24 @@ def test_settings_that_are_wrong_are_a_matter_of_usage(command, monkeypatch):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "nowhere")
 
     assert command("topics", "apply") == (2, None)
+
+
+async def test_the_list_by_groups_says_how_many_records_each_has_before_it(command, kafka, topics, topic_prefix):
+    [name] = await topics("patients", partitions=2)
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        for _ in range(5):
+            await producer.send_and_wait(name, b"{}", partition=0)
+    group = f"{topic_prefix}team"
+    async with AIOKafkaConsumer(bootstrap_servers=kafka, group_id=group, enable_auto_commit=False) as consumer:
+        consumer.assign([TopicPartition(name, 0)])
+        await consumer.commit({TopicPartition(name, 0): 2})
+
+    code, rows = await asyncio.to_thread(command, "topics", "list", "--groups")
+
+    assert code == 0
+    assert next(row["groups"] for row in rows if row["topic"] == name) == [{"group": group, "lag": 3}]
+
+
+def test_nothing_is_accepted_for_a_topic_that_no_stage_has(command):
+    assert command("topics", "accept", "patiens/0") == (2, None)
+    assert command("topics", "accept", "webhooks/2") == (2, None)
