@@ -44,8 +44,13 @@ def fail(line: str) -> None:
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say
     """Print one value as one line of JSON."""
-    # Outside of texts, JSON of one line holds nothing that does not show; within them, this is JSON's own way.
-    sys.stdout.write(one_line(json.dumps(value, ensure_ascii=False)) + "\n")
+    print_json_text(json.dumps(value, ensure_ascii=False))
+
+
+def print_json_text(text: str) -> None:
+    """Print what is JSON of one line already."""
+    # Outside of texts it holds nothing that does not show; within them, this is JSON's own way.
+    sys.stdout.write(one_line(text) + "\n")
 
 
 def print_document(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say

@@ -1,48 +1,88 @@
-"""Reading topics as an operator does: from the start or from now on, without a group, leaving no trace in Kafka."""
+"""Reading topics as an operator does: a stretch of them, without a group, leaving no trace in Kafka."""
 
-from collections.abc import AsyncGenerator, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 from aiokafka.structs import ConsumerRecord
 
+from cli.broker.errors import Unreachable
 from cli.connection import administration
 from cli.topics import advice
 from models.errors import Misconfigured
 from models.security import client_options
 from models.settings import KafkaSettings, StateTypesSettings, load
 from models.topics import catalogue
+from streams.engine.kafka import header_names
 
 WAIT_MS = 500
 FETCH_BYTES_MAX = 1024 * 1024
 
 
-async def records(
-    settings: KafkaSettings, topics: Sequence[str], *, from_start: bool, follow: bool, partition_of: bytes | None = None
-) -> AsyncGenerator[ConsumerRecord, None]:
-    """Yield the records of these topics as they come; without `follow`, stop at what is there now.
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """Which records: from the start, from a time or from now on; up to a time, to what is there now, or for ever.
 
-    With a key as `partition_of`, only the partitions that hold its records are read.
+    Times are milliseconds since 1970, by the records' timestamps; `until_ms` is the first that is not meant.
+    """
+
+    from_start: bool = False
+    follow: bool = False
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+EVERYTHING = Stretch(from_start=True)
+
+
+async def records(
+    settings: KafkaSettings, topics: Sequence[str], stretch: Stretch = EVERYTHING, *, partition_of: bytes | None = None
+) -> AsyncGenerator[ConsumerRecord, None]:
+    """Yield the records of these topics, or `Misconfigured` if one is not there, `Unreachable` if Kafka is not.
+
+    With a patient's id as `partition_of`, only the partitions that hold its records are read.
     """
     partitions = await _partitions(settings, topics)
     if partition_of is not None:
-        count = len({partition.partition for partition in partitions})
-        number = (murmur2(partition_of) & 0x7FFFFFFF) % count
-        partitions = [partition for partition in partitions if partition.partition == number]
+        partitions = _of_one(partitions, partition_of, settings.topic_partitions)
+    async with _consumer(settings) as consumer:
+        ends = await _assigned(consumer, partitions, stretch)
+        while (stretch.follow and not _is_over(stretch)) or await _is_behind(consumer, ends):
+            batches = await consumer.getmany(timeout_ms=WAIT_MS)
+            # By time across partitions, so that one delivery's way through the topics reads from top to bottom.
+            for record in sorted((each for batch in batches.values() for each in batch), key=lambda one: one.timestamp):
+                if stretch.until_ms is None or record.timestamp < stretch.until_ms:
+                    yield record
+
+
+async def count(settings: KafkaSettings, topics: Sequence[str]) -> int:
+    """Return how many records these topics hold now; of compacted ones, as many at most."""
+    partitions = await _partitions(settings, topics)
+    async with _consumer(settings) as consumer:
+        begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+    return int(sum(ends.values()) - sum(begins.values()))
+
+
+@asynccontextmanager
+async def _consumer(settings: KafkaSettings) -> AsyncIterator[AIOKafkaConsumer]:
+    header_names.accept()  # one record of another client's making must not end the command
     consumer = AIOKafkaConsumer(
         enable_auto_commit=False,
         max_partition_fetch_bytes=FETCH_BYTES_MAX,
         auto_offset_reset="earliest",
         **client_options(settings),
     )
-    await consumer.start()
     try:
-        ends = await _assigned(consumer, partitions, from_start=from_start)
-        while follow or await _is_behind(consumer, ends):
-            batches = await consumer.getmany(timeout_ms=WAIT_MS)
-            # By time across partitions, so that one delivery's way through the topics reads from top to bottom.
-            for record in sorted((each for batch in batches.values() for each in batch), key=lambda one: one.timestamp):
-                yield record
+        await consumer.start()
+        yield consumer
+    except (KafkaError, TimeoutError, OSError) as problem:
+        raise Unreachable(
+            f"Kafka at {settings.kafka_bootstrap_servers} does not answer any more: {type(problem).__name__}."
+        ) from None
     finally:
         await consumer.stop()
 
@@ -57,17 +97,40 @@ async def _partitions(settings: KafkaSettings, topics: Sequence[str]) -> list[To
     return [TopicPartition(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]]
 
 
+def _of_one(partitions: Sequence[TopicPartition], key: bytes, count_max: int) -> list[TopicPartition]:
+    """Return those that hold a patient's records: partitions that somebody added later are not used."""
+    number = murmur2(key) & 0x7FFFFFFF
+    counts: dict[str, int] = {}
+    for partition in partitions:
+        counts[partition.topic] = min(counts.get(partition.topic, 0) + 1, count_max)
+    return [each for each in partitions if each.partition == number % counts[each.topic]]
+
+
 async def _assigned(
-    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition], *, from_start: bool
+    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition], stretch: Stretch
 ) -> dict[TopicPartition, int]:
+    """Go to where the stretch begins; return where it ends, as far as that is there by now."""
     consumer.assign(partitions)
     ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
-    if from_start:
+    if stretch.since_ms is not None:
+        for partition, offset in (await _at(consumer, ends, stretch.since_ms)).items():
+            consumer.seek(partition, offset)
+    elif stretch.from_start:
         await consumer.seek_to_beginning(*partitions)
     else:
         for partition, offset in ends.items():
             consumer.seek(partition, offset)
-    return ends
+    return ends if stretch.until_ms is None else await _at(consumer, ends, stretch.until_ms)
+
+
+async def _at(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], at_ms: int) -> dict[TopicPartition, int]:
+    """Return the offset of the first record of that time or later, the end where there is none."""
+    found = await consumer.offsets_for_times(dict.fromkeys(ends, max(0, at_ms)))
+    return {partition: each.offset if (each := found.get(partition)) else end for partition, end in ends.items()}
+
+
+def _is_over(stretch: Stretch) -> bool:
+    return stretch.until_ms is not None and time.time() * 1000 >= stretch.until_ms
 
 
 async def _is_behind(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:

@@ -62,7 +62,7 @@ async def waiting(settings: KafkaSettings, wanted: Filter) -> list[Waiting]:
     owner = wanted.patient_id.encode() if wanted.patient_id is not None else None
     newest: dict[bytes, tuple[bytes | None, int]] = {}
     topic = settings.topic_prefix + topics.FHIR_HELD
-    async with aclosing(records(settings, [topic], from_start=True, follow=False, partition_of=owner)) as found:
+    async with aclosing(records(settings, [topic], partition_of=owner)) as found:
         async for record in found:
             newest[record.key or b""] = (record.value, record.partition)
     return [

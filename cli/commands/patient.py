@@ -40,7 +40,7 @@ async def _known(settings: KafkaSettings, patient_id: str) -> dict[str, Any] | N
     """Return the newest state, with the states of the patient's requests by their ids."""
     patients, requests = (settings.topic_prefix + topic for topic in (topics.PATIENTS, topics.REQUESTS))
     owner, state, asked = patient_id.encode(), None, dict[str, Any]()
-    found = records(settings, [patients, requests], from_start=True, follow=False, partition_of=owner)
+    found = records(settings, [patients, requests], partition_of=owner)
     async with aclosing(found):
         async for record in found:
             if record.topic == patients and record.key == owner:

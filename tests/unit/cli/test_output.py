@@ -25,7 +25,7 @@ PRINTS = {
     "a document": lambda: output.print_document({HOSTILE: [HOSTILE, "\ud83d"]}),
     "what is said": lambda: output.say(HOSTILE),
     "a failure": lambda: output.fail(HOSTILE),
-    "a record": lambda: output.print_line(tail._line(tail._facts(Record(), values=True))),
+    "a record": lambda: output.print_line(tail._line(tail._facts(Record(), values=True), HOSTILE)),
 }
 
 
@@ -46,7 +46,7 @@ def test_what_is_escaped_in_json_is_read_back_as_it_was(capsys):
 
 def test_a_record_is_one_line_and_its_value_another():
     assert tail._line(tail._facts(Record(), values=False)).count("\n") == 0
-    assert tail._line(tail._facts(Record(), values=True)).count("\n") == 1
+    assert tail._line(tail._facts(Record(), values=True), HOSTILE).count("\n") == 1
 
 
 def test_no_id_is_shown_unless_asked_for():
@@ -64,4 +64,4 @@ def test_ids_are_shown_when_asked_for():
 
 
 def test_a_key_that_was_asked_for_is_no_secret():
-    assert tail._facts(Record(), values=False, known=HOSTILE)["key"] == HOSTILE
+    assert tail._facts(Record(), values=False, known={HOSTILE})["key"] == HOSTILE
