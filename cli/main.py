@@ -12,6 +12,7 @@ from cli import output
 from cli.broker import BrokerError
 from cli.commands import (
     broker,
+    bulk,
     demo,
     doctor,
     fhir,
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.add_typer(broker.app, name="broker")
 app.add_typer(topics.app, name="topics")
 app.add_typer(patient.app, name="patient")
+app.add_typer(bulk.app, name="bulk")
 app.add_typer(fhir.app, name="fhir")
 app.add_typer(spool.app, name="spool")
 app.add_typer(replay.app, name="replay")
