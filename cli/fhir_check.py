@@ -13,11 +13,23 @@ import orjson
 
 from models.errors import Poison
 from streams.bundles.bundle.file import bundle_file
-from streams.bundles.resource.facts import facts
+from streams.bundles.resource.facts import UNKNOWN_TYPE, facts
 from streams.bundles.validation.build import Judges
 from streams.bundles.validation.validator import Checker
 
-SUFFIXES = (".json", ".ndjson")
+SUFFIXES = (".json", ".ndjson", ".jsonl")
+_LINES = (".ndjson", ".jsonl")
+_UNCHECKED = (
+    "Kept and published as it is: FHIR 4.0.1 has this type, later versions dropped or changed it, and the library that "
+    "judges resources has no description of it."
+)
+_UNREADABLE = {
+    "not_json": "This is not JSON.",
+    "not_a_bundle": "This is neither a bundle nor a resource.",
+    "truncated": "The file ends in the middle.",
+    "empty": "The file is empty.",
+    "too_large": "An entry is too large to be looked at.",
+}
 _POSITION = re.compile(r"\[[0-9]+\]")
 _BLOCK_BYTES = 2**20
 _ENTRY_BYTES_MAX = 64 * 2**20
@@ -38,11 +50,11 @@ class Problem(NamedTuple):
 
 
 def grouped(problems: list[Problem]) -> list[tuple[Problem, int]]:
-    """Return the problems with how often each is there: alike but for the resource and for positions in lists."""
+    """Return the problems with how often each is there: alike but for file, resource and positions in lists."""
     found: dict[tuple[str, ...], tuple[Problem, int]] = {}
     for problem in problems:
         expression = _POSITION.sub("[]", problem.expression)
-        key = (problem.file, problem.type, problem.verdict, problem.code, expression, problem.text)
+        key = (problem.type, problem.verdict, problem.code, expression, problem.text)
         first, count = found.get(key, (problem, 0))
         found[key] = first, count + 1
     return list(found.values())
@@ -53,6 +65,7 @@ class Report:
     """What was found: resources by type and verdict, and every problem."""
 
     files: int = 0
+    bundles: int = 0
     verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
 
@@ -61,6 +74,16 @@ class Report:
         """Whether nothing was rejected or unreadable."""
         return not any(problem.verdict in {"rejected", "unreadable"} for problem in self.problems)
 
+    @property
+    def holds_fhir(self) -> bool:
+        """Whether there was a bundle, if an empty one, or a resource of a type that FHIR has."""
+        return bool(self.bundles) or any(name != UNKNOWN_TYPE for name, _ in self.verdicts)
+
+    @staticmethod
+    def why(verdict: str) -> str:
+        """Return what a verdict means that no problem explains."""
+        return _UNCHECKED if verdict == "unchecked" else ""
+
 
 def check(paths: list[Path], judges: Judges, checker: Checker, *, with_data: bool = False) -> Report:
     """Return the report on all files in `paths`, folders included."""
@@ -68,12 +91,13 @@ def check(paths: list[Path], judges: Judges, checker: Checker, *, with_data: boo
     for path in _files(paths):
         report.files += 1
         try:
-            for number, raw in enumerate(_resources(path), start=1):
+            for number, raw in enumerate(_resources(path, report), start=1):
                 problems = _check(report, raw, judges if with_data else None, checker)
                 report.problems += [problem._replace(file=path.name, resource=number) for problem in problems]
         except Poison as error:
-            text = f"Not a bundle that can be read: {error.reason}."
-            report.problems.append(Problem(path.name, None, "Bundle", "unreadable", "structure", "Bundle", text))
+            reason = error.reason if path.stat().st_size else "empty"
+            text = _UNREADABLE.get(reason, f"This cannot be read: {reason}.")
+            report.problems.append(Problem(path.name, None, "", "unreadable", "structure", "", text))
     return report
 
 
@@ -114,8 +138,8 @@ def _files(paths: list[Path]) -> Iterator[Path]:
             yield path
 
 
-def _resources(path: Path) -> Iterator[bytes]:
-    if path.suffix == ".ndjson":
+def _resources(path: Path, report: Report) -> Iterator[bytes]:
+    if path.suffix in _LINES or (path.suffix not in SUFFIXES and _is_lines(path)):
         with path.open("rb") as lines:
             yield from (line.removeprefix(codecs.BOM_UTF8) for line in lines if line.strip())
         return
@@ -129,5 +153,16 @@ def _resources(path: Path) -> Iterator[bytes]:
                 raise
             yield path.read_bytes().removeprefix(codecs.BOM_UTF8)
             return
+        report.bundles += 1
         for block in bundle.blocks(block_bytes=_BLOCK_BYTES, entry_bytes_max=_ENTRY_BYTES_MAX):
             yield from block.resources
+
+
+def _is_lines(path: Path) -> bool:
+    """Whether a file whose name does not say what it is holds a whole object in its first line, and more behind it."""
+    with path.open("rb") as file:
+        first, second = file.readline(_ENTRY_BYTES_MAX), file.readline(2)
+    try:
+        return bool(second.strip()) and isinstance(orjson.loads(first.removeprefix(codecs.BOM_UTF8)), dict)
+    except ValueError:
+        return False
