@@ -5,10 +5,11 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
-from cli import output
+from cli import examples, output
 from cli.broker import BrokerError
 from cli.commands import (
     broker,
@@ -27,15 +28,21 @@ from cli.commands import (
     trigger,
 )
 from models import privacy
+from models.build import VERSION
 from models.errors import Misconfigured
 
 USAGE = 2
 
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - what the library calls it with
+    if asked:
+        output.print_line(f"metriport-streams {VERSION}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="metriport-streams",
-    help="The customer's side of Metriport's webhooks: nothing it answered 200 to is ever lost.",
     no_args_is_help=True,
-    add_completion=False,
     # A pretty traceback shows the values of variables: patients' data.
     pretty_exceptions_enable=False,
 )
@@ -56,6 +63,21 @@ app.command("tail")(tail.tail)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("run")(demo.run)
+examples.add(app)
+
+
+@app.callback()
+def _options(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end."),
+    ] = False,
+) -> None:
+    """Receive Metriport's webhooks, keep them, and give every other team Kafka topics it can trust.
+
+    Exit codes: 0 fine, 1 found a problem, 2 usage, 3 unreachable.
+    """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -19,7 +19,7 @@ from rich.text import Text
 GAP = 2  # between two columns of a table
 FOLDED_FROM = 24  # a column wider than this is folded where there is no room
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs, instead of text for people.")]
 
 
 def one_line(text: str) -> str:

@@ -11,9 +11,9 @@ from cli.output import Json
 
 DATA_DIR = Path("var/broker")
 
-DataDir = Annotated[Path, typer.Option(help="Where the broker keeps its data.", file_okay=False)]
+DataDir = Annotated[Path, typer.Option(help="Folder in which this Kafka keeps its data.", file_okay=False)]
 
-app = typer.Typer(help="A Kafka of one node on this machine, for trying out and for tests.", no_args_is_help=True)
+app = typer.Typer(help="Run a Kafka of one node on this machine, for trying out and for tests.", no_args_is_help=True)
 
 
 @app.command()
@@ -25,7 +25,7 @@ def start(
     *,
     as_json: Json = False,
 ) -> None:
-    """Start it, in the background; say so if it runs already."""
+    """Start a Kafka in the background, and print its address; the same if it runs already."""
     started = asyncio.run(broker.start(data_dir, port=port, tied=False, say=output.say))
     if as_json:
         output.print_json({"bootstrap_servers": started.bootstrap_servers, "pid": started.pid})
@@ -35,7 +35,7 @@ def start(
 
 @app.command()
 def stop(data_dir: DataDir = DATA_DIR, *, as_json: Json = False) -> None:
-    """End it; its data stays."""
+    """End the Kafka that `broker start` started; its data stays."""
     found = asyncio.run(broker.stop(data_dir))
     if as_json:
         output.print_json({"stopped": found})
@@ -45,7 +45,7 @@ def stop(data_dir: DataDir = DATA_DIR, *, as_json: Json = False) -> None:
 
 @app.command()
 def status(data_dir: DataDir = DATA_DIR, *, as_json: Json = False) -> None:
-    """Say whether it runs: exit code 0 if it answers, 1 if there is none, 3 if it lives and does not answer."""
+    """Say whether the Kafka of `broker start` runs: exit code 0 if it does, 1 if there is none, 3 if it is silent."""
     found = asyncio.run(broker.status(data_dir))
     if as_json:
         output.print_json(

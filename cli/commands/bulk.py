@@ -22,7 +22,7 @@ def _group() -> None:
     """Show what has come of one bulk patient create."""
 
 
-@app.command(epilog="Example: `metriport-streams bulk show REQUEST_ID --rows`.")
+@app.command()
 def show(
     request_id: Annotated[str, typer.Argument(metavar="REQUEST_ID", help="The requestId that Metriport answered.")],
     *,

@@ -33,10 +33,7 @@ def _group() -> None:
     """Check FHIR resources in files, and decide about removals that are held."""
 
 
-@app.command(
-    epilog="Examples: `metriport-streams fhir check bundle.json`, `metriport-streams fhir check exports/`, "
-    "`cat resources.ndjson | metriport-streams fhir check -`."
-)
+@app.command()
 def check(
     paths: Annotated[
         list[Path],

@@ -8,7 +8,7 @@ import typer
 from cli import linkserver, output
 
 
-def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 9000) -> None:
+def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on, at 127.0.0.1.")] = 9000) -> None:
     """Serve sample documents, bundles and results for `trigger --links`, until Ctrl-C."""
     asyncio.run(_serve(port))
 

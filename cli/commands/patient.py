@@ -22,16 +22,16 @@ def _group() -> None:
     """Show what is known of one patient."""
 
 
-@app.command(
-    epilog="Examples: `metriport-streams patient show ID`, "
-    "`metriport-streams patient show ID --at 2026-01-31T12:00:00Z --json`."
-)
+@app.command()
 def show(
     patient_id: Annotated[str, typer.Argument(metavar="ID", help="Metriport's patient id.")],
     *,
     at: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="As of then: a time of ISO 8601 (UTC if it names no zone), or 2h, 7d ago."),
+        typer.Option(
+            metavar="TIME",
+            help="Show what was known then: a time of ISO 8601 (UTC if it names no zone), or 2h, 7d ago.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -12,13 +12,20 @@ from cli.output import Json
 from cli.removals import Action, Filter, Waiting
 from models.settings import KafkaSettings, load
 
-app = typer.Typer(help="Removals that are held, until a person has decided.", no_args_is_help=True)
+app = typer.Typer(
+    help="Decide about removals of FHIR resources that are held, because so much would be gone at once.",
+    no_args_is_help=True,
+)
 
 COLUMNS = ("patient_id", "snapshot_id", "resource_type", "resources")
 
-Patient = Annotated[str | None, typer.Option("--patient", metavar="ID", help="Only this patient's.")]
+Patient = Annotated[
+    str | None, typer.Option("--patient", metavar="ID", help="Only resources of the patient with this id.")
+]
 Type = Annotated[str | None, typer.Option("--type", help="Only resources of this type.")]
-Snapshot = Annotated[str | None, typer.Option("--snapshot", metavar="ID", help="Only what this snapshot showed.")]
+Snapshot = Annotated[
+    str | None, typer.Option("--snapshot", metavar="ID", help="Only what was missing from the snapshot with this id.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only show what would be done.")]
 
 
@@ -26,7 +33,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only show
 def list_removals(
     *, patient: Patient = None, resource_type: Type = None, snapshot: Snapshot = None, as_json: Json = False
 ) -> None:
-    """Show what would be gone if it were not held, by patient, snapshot and type."""
+    """Show which removals are held, by patient, snapshot and resource type."""
     _show(_waiting(Filter(patient, resource_type, snapshot)), as_json=as_json)
 
 
@@ -39,7 +46,7 @@ def apply(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Have what is held removed, all that is meant at once; exit code 1 if there is nothing of it."""
+    """Have the resources removed whose removal is held; exit code 1 if no such removal is held."""
     _decide("apply", Filter(patient, resource_type, snapshot), yes=yes, as_json=as_json)
 
 
@@ -52,7 +59,7 @@ def discard(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Have what is held stay: its absences so far count for nothing; exit code 1 if there is nothing of it."""
+    """Have the resources stay whose removal is held: they count as not missing. Exit code 1 if none is held."""
     _decide("discard", Filter(patient, resource_type, snapshot), yes=yes, as_json=as_json)
 
 

@@ -26,7 +26,10 @@ def ingress() -> None:
 
 
 def worker(
-    stages: Annotated[list[str] | None, typer.Argument(metavar="[STAGE]...", help=", ".join(STAGES))] = None,
+    stages: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[STAGE]...", help=f"Stages to run: {', '.join(STAGES)}; every one if left out."),
+    ] = None,
 ) -> None:
     """Run every stage, or the named ones, one process each; ends with all of them on SIGTERM."""
     # Until the supervisor listens there is nothing to end in order.

@@ -13,7 +13,7 @@ from models import signature
 from models.errors import Misconfigured
 from models.settings import load
 
-File = Annotated[Path, typer.Argument(help="The body, byte for byte; - reads standard input.", allow_dash=True)]
+File = Annotated[Path, typer.Argument(help="File with the body, byte for byte; - is standard input.", allow_dash=True)]
 
 
 def sign(file: File = Path("-"), *, as_json: Json = False) -> None:
@@ -26,8 +26,12 @@ def sign(file: File = Path("-"), *, as_json: Json = False) -> None:
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="The body, byte for byte; - reads standard input.", allow_dash=True)],
-    signed: Annotated[str, typer.Argument(metavar="SIGNATURE", help="What came in x-metriport-signature.")],
+    file: Annotated[
+        Path, typer.Argument(help="File with the body, byte for byte; - is standard input.", allow_dash=True)
+    ],
+    signed: Annotated[
+        str, typer.Argument(metavar="SIGNATURE", help="The signature that came with it, in x-metriport-signature.")
+    ],
     *,
     as_json: Json = False,
 ) -> None:

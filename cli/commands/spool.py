@@ -18,16 +18,21 @@ from models import telemetry
 from models.errors import Misconfigured
 from models.settings import load
 
-Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="As `list` shows them; all if left out.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME]...", help="Names of damaged spools, as `spool list` shows them; every one if left out."
+    ),
+]
 
 COLUMNS = ("name", "state", "bytes", "moved", "missing")
 
-app = typer.Typer(help="Damaged spools that were set aside.", no_args_is_help=True)
+app = typer.Typer(help="Deal with damaged spools that were set aside.", no_args_is_help=True)
 
 
 @app.command(name="list")
 def list_spools(*, as_json: Json = False) -> None:
-    """Show each with what has become of it: how many deliveries were moved on, and how many are known to be missing."""
+    """Show each damaged spool: how many of its deliveries went on to Kafka, and how many are known to be missing."""
     settings = load(SpoolFolderSettings)
     rows = [_row(one) for one in set_aside.every(settings.spool_dir)]
     output.print_rows(COLUMNS, rows, as_json=as_json)
@@ -40,7 +45,7 @@ def list_spools(*, as_json: Json = False) -> None:
 
 @app.command()
 def salvage(names: Names = None, *, as_json: Json = False) -> None:
-    """Send what can be read to Kafka, in order, and nothing twice; exit code 1 if something could not be read."""
+    """Send what can be read of damaged spools to Kafka, in order and not twice; exit code 1 if something is missing."""
     settings = load(SpoolSettings)
     telemetry.configure(level="warning", style=settings.log_format)
     told = []
@@ -61,10 +66,10 @@ def salvage(names: Names = None, *, as_json: Json = False) -> None:
 def drop(
     names: Names = None,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them without asking.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove what was set aside, for good; asks first."""
+    """Remove damaged spools from the disk, for good; asks first."""
     chosen = _chosen(load(SpoolFolderSettings), names)
     for one in chosen:
         if not yes and not _agreed(one):

@@ -16,7 +16,9 @@ from models.errors import Misconfigured
 from models.settings import CatalogueSettings, KafkaSettings, StateTypesSettings, load
 from models.topics import DAY_MS, catalogue
 
-app = typer.Typer(help="The topics of the catalogue.", no_args_is_help=True)
+app = typer.Typer(
+    help="Create, check and show the topics of the service, and go on where one lost records.", no_args_is_help=True
+)
 
 
 class Applied(NamedTuple):
@@ -30,10 +32,10 @@ class Applied(NamedTuple):
 @app.command()
 def apply(
     *,
-    mend: Annotated[bool, typer.Option("--mend", help="Set what can be set without taking a record away.")] = False,
+    mend: Annotated[bool, typer.Option("--mend", help="Set what differs, where that takes no record away.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Create what is missing and check what is there; exit code 1 if something differs. Safe to repeat."""
+    """Create the topics that are missing and check all others; exit code 1 if something differs. Safe to repeat."""
     applied = asyncio.run(_apply(load(CatalogueSettings), mend=mend))
     if as_json:
         output.print_json(applied._asdict() | {"differences": [asdict(each) for each in applied.differences]})
@@ -89,9 +91,14 @@ def list_topics(
 
 @app.command()
 def accept(
-    places: Annotated[list[str] | None, typer.Argument(metavar="[TOPIC[/PARTITION]]...")] = None,
+    places: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TOPIC[/PARTITION]]...", help="Where losses are accepted, such as webhooks/3."),
+    ] = None,
     *,
-    start: Annotated[int | None, typer.Option("--from", min=0, help="The offset to go on from.")] = None,
+    start: Annotated[
+        int | None, typer.Option("--from", min=0, help="Offset to go on from; where the logs part if not given.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Let the stages go on where a topic lost records; without a topic only show what was lost.
