@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import output
+from cli import near, output
 from cli.topics import check
 from models import telemetry
 from models.errors import Misconfigured
@@ -36,7 +36,8 @@ def worker(
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     chosen = tuple(stages or STAGES)
     if unknown := set(chosen) - set(STAGES):
-        raise Misconfigured(f"There is no stage {min(unknown)!r}. There are: {', '.join(STAGES)}.")
+        meant = near.question(min(unknown), STAGES)
+        raise Misconfigured(f"There is no stage {min(unknown)!r}.{meant} There are: {', '.join(STAGES)}.")
     settings = of_stages(chosen)
     for each in settings:
         prepare(each)

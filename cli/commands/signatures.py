@@ -49,11 +49,17 @@ def verify(
 
 def _body(file: Path) -> bytes:
     if file == Path("-"):
-        return sys.stdin.buffer.read()
-    try:
-        return file.read_bytes()
-    except OSError as problem:
-        raise Misconfigured(f"{file}: {problem.strerror}") from None
+        if sys.stdin.isatty():
+            output.say("Reading the body from standard input, up to Ctrl-D.")
+        body = sys.stdin.buffer.read()
+    else:
+        try:
+            body = file.read_bytes()
+        except OSError as problem:
+            raise Misconfigured(f"{file}: {problem.strerror}.") from None
+    if not body:
+        raise Misconfigured(f"There is no body: {'standard input' if file == Path('-') else file} is empty.")
+    return body
 
 
 def _keys() -> tuple[bytes, ...]:

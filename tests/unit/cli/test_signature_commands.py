@@ -17,7 +17,7 @@ def command(monkeypatch, tmp_path, capsys):
     """Run a command with BODY on standard input and two keys; return its exit code and what it printed as JSON."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("METRIPORT_WEBHOOK_KEYS", f"{NEW.decode()},{OLD.decode()}")
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(BODY)))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(BODY), isatty=lambda: False))
 
     def run(*arguments):
         with pytest.raises(SystemExit) as ended:
