@@ -15,9 +15,10 @@ COPY streams streams
 RUN uv sync --frozen --no-dev --no-editable
 
 FROM python:3.12.12-slim-trixie@sha256:f3fa41d74a768c2fce8016b98c191ae8c1bacd8f1152870a3f9f87d350920b7c
-# The one path that is written to; everything else works on a read-only file system (with a /tmp).
+# The paths that are written to, the second for fetched bytes where these have a volume of their own; everything else
+# works on a read-only file system (with a /tmp).
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin metriport \
-    && install -d -o metriport -m 0700 /var/lib/metriport-streams
+    && install -d -o metriport -m 0700 /var/lib/metriport-streams /var/lib/metriport-blobs
 COPY --from=build /opt/metriport-streams/.venv /opt/metriport-streams/.venv
 ENV PATH=/opt/metriport-streams/.venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

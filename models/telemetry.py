@@ -10,6 +10,7 @@ Conservation, over any stretch of time:
 
 import contextlib
 import logging
+import platform
 import sys
 import time
 from collections.abc import Callable
@@ -17,9 +18,14 @@ from operator import itemgetter
 from typing import Any, Literal
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from models.build import VERSION
 
 REGISTRY = CollectorRegistry()
+# The process's own memory, CPU time, file descriptors and start, by the names that every process has for them:
+# https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics
+ProcessCollector(registry=REGISTRY)
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600)
 
@@ -113,6 +119,9 @@ def gauge(name: str, sentence: str, *labels: str) -> Gauge:
     return Gauge(f"metriport_{name}", sentence, labels, registry=REGISTRY)
 
 
+BUILD_INFO = gauge("build_info", "1, with the version of this build and of its Python as labels.", "version", "python")
+BUILD_INFO.labels(VERSION, platform.python_version()).set(1)
+
 # Of each kind of event that anybody on the network can cause as often as they like.
 STRANGERS_LINES_PER_S_MAX = 10
 
@@ -161,7 +170,7 @@ REFUSED = Event(
     fields=("status", "bytes"),
     lines_per_s_max=STRANGERS_LINES_PER_S_MAX,
 )
-PONG = Event("ping_answered", "info", counter("pings_answered", "Pings answered."))
+PONG = Event("ping_answered", "info", counter("pings_answered", "Pings of Metriport that were answered."))
 ANSWERED = Event(
     "delivery_answered",
     "debug",
@@ -279,9 +288,10 @@ RESTORED = Event(
     labels=("stage",),
     fields=("seconds", "partitions"),
 )
+HEALTH_FAILED = Event("health_failed", "error", fields=("error",), lines_per_s_max=STRANGERS_LINES_PER_S_MAX)
 HEALTH_PORT_TAKEN = Event("health_port_taken", "warning", fields=("stage", "address"))
 FATAL = Event("fatal", "critical", fields=("stage", "sentence", "error"))
-STAGE_STARTED = Event("stage_started", "info", fields=("stage", "pid"))
+STAGE_STARTED = Event("stage_started", "info", fields=("stage", "pid", "answers_at"))
 STAGE_ENDED = Event(
     "stage_ended",
     "warning",

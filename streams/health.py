@@ -1,52 +1,62 @@
 """Each stage's /live, /ready and /metrics, on an address of the operator's choice."""
 
+import asyncio
+
 from aiohttp import web
-from prometheus_client import generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from models import telemetry
 from streams.engine.app import Stage
+from streams.health_server import HEADERS, Answer, HealthServer, as_json
 
-_FINISHED = telemetry.gauge("partition_finished_offset", "Next offset to finish.", "stage", "topic", "partition")
-_UNFINISHED = telemetry.gauge("partition_unfinished_batches", "Fetched, not finished.", "stage", "topic", "partition")
-_OLDEST = telemetry.gauge("partition_oldest_unfinished_seconds", "Age of that.", "stage", "topic", "partition")
-_STATE_MEMORY = telemetry.gauge("state_memory_bytes", "Memory of the stage's tables.", "stage")
-_READY = telemetry.gauge("stage_ready", "1: restored and consuming.", "stage")
+_BY_PARTITION = ("stage", "topic", "partition")
+_FINISHED = telemetry.gauge(
+    "partition_finished_offset", "Offset up to which a source partition's records are finished.", *_BY_PARTITION
+)
+_UNFINISHED = telemetry.gauge(
+    "partition_unfinished_batches", "Batches of a source partition that are fetched and not finished.", *_BY_PARTITION
+)
+_OLDEST = telemetry.gauge(
+    "partition_oldest_unfinished_seconds",
+    "Seconds since the oldest unfinished batch of a source partition was fetched.",
+    *_BY_PARTITION,
+)
+_STATE_MEMORY = telemetry.gauge("state_memory_bytes", "Memory that the stage's tables take, in bytes.", "stage")
+_READY = telemetry.gauge("stage_ready", "1 while the stage has its state and reads its topics, else 0.", "stage")
 
 
 def serve(stage: Stage, *, host: str, port: int) -> None:
     """Answer on `host:port` while the stage runs; a port that is taken is said and does not stop the work."""
 
     async def begin() -> None:
-        runner = web.AppRunner(_routes(stage), access_log=None)
-        await runner.setup()
         try:
-            await web.TCPSite(runner, host, port).start()
+            await asyncio.get_running_loop().create_server(HealthServer(answers(stage)), host, port)
         except OSError:
             telemetry.HEALTH_PORT_TAKEN(stage=stage.settings.stage, address=f"{host}:{port}")
 
     stage.driver.at_start(begin)
 
 
-def _routes(stage: Stage) -> web.Application:
-    async def live(_: web.Request) -> web.Response:
-        return web.json_response({"live": True})
+def answers(stage: Stage) -> dict[str, Answer]:
+    """Return what is answered on each path."""
 
-    async def ready(_: web.Request) -> web.Response:
+    def live() -> web.Response:
+        return as_json({"live": True})
+
+    def ready() -> web.Response:
         health = stage.health()
         facts = {"ready": health.ready, "waiting_for": health.waiting_for, "partitions": len(health.partitions)}
         if stage.engine.unread:
             facts["records_nobody_reads"] = stage.engine.unread  # in partitions beyond TOPIC_PARTITIONS
-        return web.json_response(facts, status=200 if health.ready else 503)
+        return as_json(facts, status=200 if health.ready else 503)
 
-    async def metrics(_: web.Request) -> web.Response:
+    def metrics() -> web.Response:
         _measure(stage)
         return web.Response(
-            body=generate_latest(telemetry.REGISTRY), headers={"Content-Type": "text/plain; version=0.0.4"}
+            body=generate_latest(telemetry.REGISTRY), headers=HEADERS | {"Content-Type": CONTENT_TYPE_LATEST}
         )
 
-    app = web.Application()
-    app.add_routes([web.get("/live", live), web.get("/ready", ready), web.get("/metrics", metrics)])
-    return app
+    return {"/live": live, "/ready": ready, "/metrics": metrics}
 
 
 def _measure(stage: Stage) -> None:

@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from models import telemetry
 
@@ -27,8 +28,10 @@ def pause_after(previous_s: float, *, ran_s: float) -> float:
     return min(previous_s * 2, LAST_PAUSE_S)
 
 
-async def supervise(stages: Sequence[str], *, stop_timeout_s: float) -> int:
-    """Run these stages until SIGTERM or SIGINT; return the exit code.
+async def supervise(
+    stages: Sequence[str], *, stop_timeout_s: float, addresses: Mapping[str, str] = MappingProxyType({})
+) -> int:
+    """Run these stages until SIGTERM or SIGINT; return the exit code. `addresses` says where each answers.
 
     A stage that says its settings are wrong (exit code 2) ends them all: starting it again would not help.
     """
@@ -37,7 +40,14 @@ async def supervise(stages: Sequence[str], *, stop_timeout_s: float) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     watchers = [
-        asyncio.create_task(_watch([stage, *(each for each in stages if each != stage)], stop, stop_timeout_s))
+        asyncio.create_task(
+            _watch(
+                [stage, *(each for each in stages if each != stage)],
+                stop,
+                stop_timeout_s,
+                answers_at=addresses.get(stage, "nowhere"),
+            )
+        )
         for stage in stages
     ]
     code = max(await asyncio.gather(*watchers), default=0)
@@ -46,7 +56,7 @@ async def supervise(stages: Sequence[str], *, stop_timeout_s: float) -> int:
     return code
 
 
-async def _watch(stages: Sequence[str], stop: asyncio.Event, stop_timeout_s: float) -> int:
+async def _watch(stages: Sequence[str], stop: asyncio.Event, stop_timeout_s: float, *, answers_at: str) -> int:
     """Run the first of these stages, beside the others."""
     stage, *beside = stages
     pause_s = 0.0
@@ -56,7 +66,7 @@ async def _watch(stages: Sequence[str], stop: asyncio.Event, stop_timeout_s: flo
         command = (sys.executable, "-m", "streams.stage", stage, str(os.getpid()), *beside)
         # Ctrl-C is for us to hand on, once the child is ready for it: in a session of its own it does not hear it.
         child = await asyncio.create_subprocess_exec(*command, start_new_session=True)
-        telemetry.STAGE_STARTED(stage=stage, pid=child.pid)
+        telemetry.STAGE_STARTED(stage=stage, pid=child.pid, answers_at=answers_at)
         if await _ended(child, stop):
             if child.returncode == USAGE:
                 stop.set()

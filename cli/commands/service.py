@@ -47,4 +47,10 @@ def worker(
     if trouble := asyncio.run(check.trouble(load(CatalogueSettings))):
         output.fail(trouble)
         raise typer.Exit(1)
-    sys.exit(asyncio.run(supervisor.supervise(chosen, stop_timeout_s=settings[0].stop_timeout_s)))
+    addresses = {
+        stage: f"{each.worker_host}:{port}"
+        for stage, each in zip(chosen, settings, strict=True)
+        if (port := each.port(stage, alone=len(chosen) == 1))
+    }
+    supervised = supervisor.supervise(chosen, stop_timeout_s=settings[0].stop_timeout_s, addresses=addresses)
+    sys.exit(asyncio.run(supervised))

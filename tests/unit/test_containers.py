@@ -9,12 +9,14 @@ from cli.broker import properties
 from cli.main import app
 from ingress.settings import IngressSettings
 from models.settings import CatalogueSettings
-from streams.settings import StageSettings
+from models.stages import STAGES
+from streams.links.settings import LinksSettings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 OURS = ("topics", "ingress", "worker")
+STATE, BLOBS = "/var/lib/metriport-streams", "/var/lib/metriport-blobs"
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -30,17 +32,49 @@ def test_a_service_runs_a_command_of_ours(name):
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_a_service_writes_to_its_one_volume_only(name):
+def test_a_service_writes_to_its_one_volume_only_and_the_worker_to_that_of_the_blobs(name):
     service = SERVICES[name]
+    volumes = {"topics": [], "ingress": [STATE], "worker": [STATE, BLOBS]}[name]
 
     assert service["read_only"] is True
-    assert [volume.partition(":")[2] for volume in service.get("volumes", [])] in ([], ["/var/lib/metriport-streams"])
+    assert [volume.partition(":")[2] for volume in service.get("volumes", [])] == volumes
+
+
+def test_who_follows_a_pointer_can_mount_the_volume_of_the_blobs():
+    url = SERVICES["worker"]["environment"]["BLOB_STORE_URL"]
+
+    assert url == f"${{BLOB_STORE_URL:-file://{BLOBS}}}"
+    assert f"-m 0700 {STATE} {BLOBS}\n" in (ROOT / "Dockerfile").read_text()
+
+
+def test_every_stage_can_be_asked_for_its_metrics_from_outside_of_its_container():
+    worker = SERVICES["worker"]
+    first, last = map(int, worker["ports"][0].rpartition(":")[2].split("-"))
+
+    assert worker["environment"]["WORKER_HOST"] == "0.0.0.0"
+    assert [stage.port(int(worker["environment"]["WORKER_PORT"])) for stage in STAGES.values()] == [
+        *range(first, last + 1)
+    ]
+
+
+FIXED = {"INGRESS_HOST", "INGRESS_PORT", "WORKER_HOST", "WORKER_PORT", "METRIPORT_WEBHOOK_KEYS"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_an_env_file_can_change_what_compose_sets_but_the_ports_within_and_who_gets_the_key(name):
+    given = SERVICES[name]["environment"]
+
+    assert {setting for setting, value in given.items() if value != f"${{{setting}:-{_default(value)}}}"} <= FIXED
+
+
+def _default(value):
+    return value.partition(":-")[2].removesuffix("}")
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_service_is_given_nothing_but_settings_there_are(name):
     known = {
-        field.upper() for kind in (CatalogueSettings, IngressSettings, StageSettings) for field in kind.model_fields
+        field.upper() for kind in (CatalogueSettings, IngressSettings, LinksSettings) for field in kind.model_fields
     }
 
     assert set(SERVICES[name]["environment"]) <= known
