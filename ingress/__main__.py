@@ -23,6 +23,7 @@ def main() -> int:
     except Misconfigured as error:
         return _complain(error, USAGE)
     telemetry.configure(level=found.log_level, style=found.log_format)
+    telemetry.take_crashes()
     try:
         return server.run(found)
     except Misconfigured as error:

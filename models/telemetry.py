@@ -20,6 +20,7 @@ from typing import Any, Literal
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from models import library_log
 from models.build import VERSION
 
 REGISTRY = CollectorRegistry()
@@ -145,10 +146,18 @@ def configure(*, level: Level = "info", style: Literal["auto", "json", "text"] =
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    # Libraries write through `logging`; theirs may quote what they were given, so only warnings, and only the sentence.
-    logging.basicConfig(
-        level=max(_level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
-    )
+    # Libraries write through `logging`: only warnings, in the same form, without what they were given.
+    logging.basicConfig(level=max(_level, logging.WARNING), handlers=[library_log.Handler(_said)])
+
+
+def take_crashes() -> None:
+    """Have whatever would end this process with a traceback told as an event: a line of the log like all others."""
+    library_log.take_crashes(_said)
+
+
+def _said(level: int, event: str, **facts: Any) -> None:  # noqa: ANN401 - facts are what the log can render
+    with contextlib.suppress(OSError, ValueError):
+        structlog.get_logger().log(level, event, **facts)
 
 
 # --- the ingress ---------------------------------------------------------------------------------------------------

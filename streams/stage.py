@@ -50,6 +50,7 @@ def main(stage: str, parent: str | None = None, *beside: str) -> None:
     try:
         found = settings.of_stage(stage)
         telemetry.configure(level=found.log_level, style=found.log_format)
+        telemetry.take_crashes()
         built = build(stage, found)
     except Misconfigured as problem:
         sys.stderr.write(f"{problem}\n")

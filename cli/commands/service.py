@@ -42,6 +42,7 @@ def worker(
     for each in settings:
         prepare(each)
     telemetry.configure(level=settings[0].log_level, style=settings[0].log_format)
+    telemetry.take_crashes()
     for sentence in renamed():
         telemetry.SETTING_RENAMED(sentence=sentence)
     if trouble := asyncio.run(check.trouble(load(CatalogueSettings))):
