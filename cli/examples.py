@@ -32,6 +32,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "topics accept": ("topics accept", "topics accept webhooks/3"),
     "patient show": ("patient show ID", "patient show ID --at 2026-01-31T12:00:00Z --json"),
     "bulk show": ("bulk show REQUEST_ID --rows",),
+    "replay plan": (
+        "replay plan patient.admit --from 7d --patient ID",
+        "replay plan fhir.changes --missing-in my.topic",
+    ),
+    "replay apply": ("replay apply replay-ID.json --to my.topic --rate 100",),
     "fhir check": ("fhir check bundle.json", "fhir check exports/ --level lint", "fhir check - < resources.ndjson"),
     "fhir removals list": ("fhir removals list --patient ID",),
     "fhir removals apply": ("fhir removals apply --snapshot ID --type Observation --yes",),

@@ -1,29 +1,30 @@
-"""Times as an operator gives them: so long ago, or a time of ISO 8601."""
+"""Moments as people type them: a time with its zone, or how long ago. Pure."""
 
 import re
 from datetime import UTC, datetime, timedelta
 
 from models.errors import Misconfigured
 
-_AGO = re.compile(r"([0-9]{1,9})\s*(s|m|min|h|d|w)")
-_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_AGO = re.compile(r"(\d{1,6})([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def moment(text: str, option: str, *, now: datetime) -> datetime:
-    """Return the time that `10m`, `2026-01-31` or `2026-01-31T12:00:00+01:00` means; without a zone, UTC.
+def moment(text: str, *, now: datetime) -> datetime:
+    """Return what `2026-11-25T10:00+01:00`, `2026-11-25T09:00Z` or `7d` (seven days ago) says, in UTC.
 
-    Raise `Misconfigured` if it means none.
+    Raise `Misconfigured` for anything else, a time without a zone included: it would be another moment on each machine.
     """
     try:
-        if ago := _AGO.fullmatch(text.strip().lower()):
-            return now - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
+        if ago := _AGO.fullmatch(text.strip()):
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         found = datetime.fromisoformat(text.strip())
+        if found.tzinfo is None:
+            raise Misconfigured(f"{text!r} has no zone; write {text}Z for UTC, or the offset, such as {text}+01:00.")
+        return found.astimezone(UTC)
     except (ValueError, OverflowError):
         raise Misconfigured(
-            f"{option} takes so long ago, such as 30s, 10m, 2h or 7d, or a time of ISO 8601 such as"
-            " 2026-01-31T12:00:00Z (UTC if it names no zone)."
+            f"{text!r} is no time. Write one with its zone, 2026-11-25T09:00Z, or how long ago: 30m, 12h, 7d."
         ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def milliseconds(at: datetime) -> int:

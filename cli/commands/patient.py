@@ -30,7 +30,7 @@ def show(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Show what was known then: a time of ISO 8601 (UTC if it names no zone), or 2h, 7d ago.",
+            help="Show what was known then: a time with its zone, 2026-01-31T12:00Z, or so long ago, 2h, 7d.",
         ),
     ] = None,
     as_json: Json = False,
@@ -44,7 +44,7 @@ def show(
     if at is None:
         state = asyncio.run(_known(settings, owner))
     else:
-        state = asyncio.run(_known_at(settings, owner, moments.moment(at, "--at", now=datetime.now(UTC))))
+        state = asyncio.run(_known_at(settings, owner, moments.moment(at, now=datetime.now(UTC))))
     if state is None:
         output.fail("Nothing is known of this id." if at is None else "Nothing was known of this id by then.")
         raise typer.Exit(1)

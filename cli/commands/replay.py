@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli import audit, output
+from cli.moments import moment
 from cli.output import Json
 from cli.replay import plan as plans
 from cli.replay import planning, sending
-from cli.replay.moments import moment
 from cli.replay.plan import Plan
 from cli.replay.selection import Place, Selection
 from models.errors import Misconfigured
@@ -33,15 +33,19 @@ _TIME = "with a zone, 2026-11-25T09:00Z, or how long ago: 30m, 12h, 7d."
 @app.command()
 def plan(
     topics: Annotated[
-        list[str], typer.Argument(metavar="TOPIC...", help="Of the service, with its prefix or without.")
+        list[str], typer.Argument(metavar="TOPIC...", help="Topics of the service, with the prefix or without.")
     ],
     *,
     begin: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help=f"Received then or later; {_TIME}")
     ] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="TIME", help=f"Received before; {_TIME}")] = None,
-    kind: Annotated[str | None, typer.Option("--type", help="Only this `ce_type`, such as patient.admit.")] = None,
-    patient: Annotated[str | None, typer.Option("--patient", metavar="ID", help="Only this patient's.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", help="Only records with this `ce_type`, such as patient.admit.")
+    ] = None,
+    patient: Annotated[
+        str | None, typer.Option("--patient", metavar="ID", help="Only records about this patient.")
+    ] = None,
     message_id: Annotated[str | None, typer.Option("--message-id", metavar="ID", help="Only of this message.")] = None,
     request_id: Annotated[str | None, typer.Option("--request-id", metavar="ID", help="Only of this request.")] = None,
     quarantined: Annotated[bool, typer.Option("--quarantined", help="Only what came from quarantine.")] = False,

@@ -47,7 +47,10 @@ def tail(
     *,
     from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record there is.")] = False,
     since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Begin then: 10m (ago), 2h, 7d, or a time of ISO 8601 in UTC.")
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Begin then: so long ago, 10m, 2h, 7d; or a time with its zone, 2026-01-31T12:00Z."
+        ),
     ] = None,
     until: Annotated[
         str | None, typer.Option(metavar="TIME", help="End with what came before then, given as for --since.")
@@ -107,8 +110,8 @@ def _stretch(since: str | None, until: str | None, *, from_start: bool, follow: 
     if since is not None and from_start:
         raise Misconfigured("--since and --from-start are two beginnings: give one.")
     now = datetime.now(UTC)
-    begin = None if since is None else moments.moment(since, "--since", now=now)
-    end = None if until is None else moments.moment(until, "--until", now=now)
+    begin = None if since is None else moments.moment(since, now=now)
+    end = None if until is None else moments.moment(until, now=now)
     if begin and end and begin >= end:
         raise Misconfigured("--until is not later than --since: nothing is between them.")
     return Stretch(

@@ -106,8 +106,8 @@ def days(lines):
 @pytest.mark.parametrize(
     ("stretch", "shown"),
     [
-        (["--since", "2026-01-03"], [3, 4, 5, 6, 7]),
-        (["--since", "2026-01-03", "--until", "2026-01-05T00:00:00Z"], [3, 4]),
+        (["--since", "2026-01-03T00:00Z"], [3, 4, 5, 6, 7]),
+        (["--since", "2026-01-03T00:00Z", "--until", "2026-01-05T00:00:00Z"], [3, 4]),
         (["--until", "2026-01-02T00:00:01Z"], [1, 2]),
         ([], [1, 2, 3, 4, 5, 6, 7]),
         (["--message-id", "m-6"], [6]),
@@ -123,7 +123,7 @@ def test_a_stretch_of_time_is_shown_in_order_and_to_its_end(command, stretch, sh
 
 @pytest.mark.usefixtures("week")
 def test_following_ends_where_the_stretch_does(command):
-    code, lines, _ = command("fhir.state.Patient", "--values", "--json", "--until", "2026-01-05")
+    code, lines, _ = command("fhir.state.Patient", "--values", "--json", "--until", "2026-01-05T00:00Z")
 
     assert (code, days(lines)) == (0, [1, 2, 3, 4])
 

@@ -33,6 +33,7 @@ ASKING = {
     "topics accept": [],
     "patient show": ["p-1"],
     "bulk show": ["r-1"],
+    "replay plan": ["webhooks"],
     "fhir removals list": [],
     "fhir removals apply": [],
     "fhir removals discard": ["--yes"],
@@ -40,7 +41,7 @@ ASKING = {
 # Need neither; or start a Kafka; or serve without one (the ingress keeps deliveries in its spool).
 ALONE = {
     "sign", "verify", "linkserver", "ingress", "demo", "run", "broker start", "broker stop", "broker status",
-    "fhir check", "spool list", "spool salvage", "spool drop",
+    "fhir check", "replay apply", "spool list", "spool salvage", "spool drop",
 }  # fmt: skip
 
 
@@ -118,7 +119,7 @@ MISTAKES = {
     "fhir check -": (2, "Nothing here is FHIR"),
     "spool salvage zzz": (2, "'zzz'"),
     "spool drop zzz --yes": (2, "'zzz'"),
-    "tail --since yesterday": (2, "--since takes"),
+    "tail --since yesterday": (2, "how long ago"),
     "patient show": (2, "Missing argument"),
     "bulk": (2, ""),
     "topics accept webhooks/x": (2, "webhooks/3"),
