@@ -1,13 +1,13 @@
 """Does one piece of work after another per partition number, and writes each in the one safe order.
 
-It knows nothing of Faust. Batches come in through `feed`; it leans on a sender, a local state and a view of the
-logs, and on being told when partitions come and go.
+The driver hands batches to `feed`, and calls `assigned` and `revoked` when partitions come and go. Kafka and the local
+copy of the state are what `ports` says.
 """
 
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NoReturn
 
@@ -17,10 +17,8 @@ from streams.engine.fatal import Fatal
 from streams.engine.fingerprints import Fingerprint
 from streams.engine.job import BatchedJob, Changes, Job, Output, StepwiseJob
 from streams.engine.log import checkpoint, partition_counts, unordered
-from streams.engine.log.output_tails import Tails
 from streams.engine.log.writer import Writer
-from streams.engine.losses import decisions, losses
-from streams.engine.losses.losses import Examination, examine
+from streams.engine.losses import losses
 from streams.engine.ports import LocalState, LogPartition, Logs, Sender
 from streams.engine.settings import EngineSettings
 from streams.engine.work.assignment import Assignment, Interrupted
@@ -29,8 +27,7 @@ from streams.engine.work.batched import Batched
 from streams.engine.work.plan import check
 from streams.engine.work.positions import Batch, size
 from streams.engine.work.stepwise import Stepwise
-
-_SAY_LOST_AGAIN_S = 60.0  # while an operator has not decided
+from streams.engine.work.takeover import Takeover
 
 
 class Engine:
@@ -48,7 +45,6 @@ class Engine:
         work_file: WorkFile | None = None,
     ) -> None:
         self._job = job
-        self._sender = sender
         self._state = state
         self._logs = logs
         self._settings = settings
@@ -64,7 +60,9 @@ class Engine:
         self._work = self._work_of(job)
         self._assignment = Assignment({})
         self._assignment.ended.set()
-        self.needs_decision = ""  # what an operator must decide before anything goes on
+        self._takeover = Takeover(
+            state=state, writer=self._writer, sender=sender, logs=logs, topics=self.topics, settings=settings
+        )
         self.unread = 0  # records in partitions of the sources beyond TOPIC_PARTITIONS, which are not read
         # First come first served, one per partition number: the source topics share its state and its outputs.
         self._lanes: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -77,10 +75,7 @@ class Engine:
         begun_at = time.monotonic()
         await self.check_partition_counts()
         self._writer.begin()
-        self._check_made_with(partitions)
-        found = await self._without_losses(partitions)
-        for partition in partitions:
-            await self._note_ahead(partition, found.tails[partition])
+        found = await self._takeover.examined(partitions, unread=self.unread)
         await self._attempts.assigned(partitions)
         self._assignment = Assignment(found.tails)
         await self._finish_begun(self._assignment, {source: span.end for source, span in found.spans.items()})
@@ -156,6 +151,11 @@ class Engine:
             self._attempts.blame_stuck(self.written_at)
 
     @property
+    def needs_decision(self) -> str:
+        """What an operator must decide before anything goes on, as a sentence; empty if nothing."""
+        return self._takeover.needs_decision
+
+    @property
     def topics(self) -> tuple[str, ...]:
         """The topics that the job writes to."""
         return (*self._job.outputs, self._job.quarantine)
@@ -219,60 +219,6 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - a border of the process
             self._end(error)
 
-    # --- what an assignment must find ------------------------------------------------------------------------------
-
-    def _check_made_with(self, partitions: frozenset[int]) -> None:
-        ours, unread = self._settings.partitions, self.unread
-        made_with = {partition: checkpoint.made_with(self._state, partition) for partition in partitions}
-        partition_counts.check_made_with(made_with.values(), ours)
-        known = any(made_with.values()) or any(any(checkpoint.positions(self._state, number)) for number in partitions)
-        if not known and len(partitions) == ours:
-            partition_counts.check_begin(ours, unread=unread)
-        for partition in partitions:
-            if made_with[partition] is None:
-                self._writer.begin_with(partition, checkpoint.make_with(ours))
-
-    async def _without_losses(self, partitions: frozenset[int]) -> Examination:
-        """Return what the logs say once it agrees with the state, or an operator has said to go on."""
-        said_at = float("-inf")
-        while True:
-            found = await examine(self._state, partitions, self.topics, logs=self._logs, settings=self._settings)
-            self._sender.expect(found.ends | self._changelog_ends(partitions))
-            if not found.losses:
-                self.needs_decision = ""
-                return found
-            if await self._accept(found):
-                continue
-            first = found.losses[0]
-            more = f" And {len(found.losses) - 1} more." if len(found.losses) > 1 else ""
-            self.needs_decision = first.sentence + more
-            if time.monotonic() - said_at > _SAY_LOST_AGAIN_S:
-                said_at = time.monotonic()
-                events.LOST(stage=self._settings.stage, topic=first.topic, sentence=self.needs_decision)
-            await asyncio.sleep(self._settings.decision_poll_s)
-
-    async def _accept(self, found: Examination) -> bool:
-        """Do what operators decided about these losses; return whether they decided anything."""
-        accepted = await self._acceptances({loss.partition for loss in found.losses})
-        chosen = [(loss, accepted[loss.identity]) for loss in found.losses if loss.identity in accepted]
-        for loss, start in chosen:
-            changes = decisions.changes(loss, start, self._state, found.ends, self.topics)
-            await self._writer.write(loss.partition, {}, changes)
-            facts: dict[str, Any] = {"topic": loss.topic, "partition": loss.partition, "position": loss.position}
-            events.ACCEPTED(stage=self._settings.stage, start=start, **facts)
-        return bool(chosen)
-
-    async def _acceptances(self, partitions: Iterable[int]) -> dict[str, int]:
-        topic = self._settings.decisions
-        if not topic:
-            return {}
-        spans = await self._logs.spans([(topic, number) for number in partitions])
-        accepted: dict[str, int] = {}
-        async for _, records in self._logs.records(spans):
-            said = (decisions.acceptance(record) for record in records)
-            accepted |= {each.loss: each.start for each in said if each}
-        return accepted
-
     async def _finish_begun(self, assignment: Assignment, ends: Mapping[LogPartition, int]) -> None:
         """Finish what a predecessor had begun, before anything else.
 
@@ -293,15 +239,3 @@ class Engine:
             batch = Batch(records, records[0].offset, records[-1].offset + 1, 0, size(records), time.monotonic())
             # Waited for, never cancelled: what is in the sender's hands may still be written.
             await asyncio.wait({self._begin_turn(partition, batch, lambda: None)})
-
-    def _changelog_ends(self, partitions: Iterable[int]) -> dict[LogPartition, int]:
-        """Return where the changelog ends if nothing was written to it since the restore."""
-        reached = {partition: self._state.reaches(partition) for partition in partitions}
-        return {(self._settings.changelog, number): at + 1 for number, at in reached.items() if at is not None}
-
-    async def _note_ahead(self, partition: int, tails: Tails) -> None:
-        checkpoint.recall(self._state, partition, tails)
-        changes = checkpoint.ahead(self._state, partition, tails)
-        known = dict(zip(changes, self._state.get_many(partition, list(changes)), strict=True)) if changes else {}
-        if changes != known:
-            await self._writer.write(partition, {}, changes)
