@@ -41,7 +41,7 @@ class Stage(NamedTuple):
 
     @property
     def state_bytes(self) -> int:
-        """What the local copies of the state take of the memory."""
+        """Bytes of memory that the local copies of the state take."""
         return self.driver.store.memory.used_bytes
 
     def health(self) -> Health:

@@ -11,7 +11,7 @@ from streams.engine.work.positions import PartitionProgress, Positions
 
 @dataclass(frozen=True)
 class Health:
-    """`ready` means restored, heard by the group, and moving; `waiting_for` says what is missing."""
+    """`ready`: restored, in the group, and moving; `waiting_for`: what is missing; `stuck_s`: for the watchdog."""
 
     ready: bool
     waiting_for: str

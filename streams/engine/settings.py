@@ -22,7 +22,7 @@ class Security:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSettings:
-    """Everything the engine of one stage needs to know."""
+    """Everything the engine of one stage needs to know. `stage` names it in logs; `app_id` is its consumer group."""
 
     stage: str
     app_id: str

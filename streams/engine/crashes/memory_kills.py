@@ -8,19 +8,19 @@ _ROOT = Path("/sys/fs/cgroup")
 
 
 class Kills(NamedTuple):
-    """How many, and of which group; no group where the system does not say."""
+    """How many processes of which control group were killed; no group where the system does not say."""
 
     number: int
     group: str
 
     def since(self, before: str) -> bool:
-        """Return whether there were more kills since `before`, which is `number group` as it was."""
+        """Return whether there were more kills since `before`, which is `"<number> <group>"` of an earlier count."""
         number, _, group = before.partition(" ")
         return bool(self.group) and group == self.group and number.isdecimal() and self.number > int(number)
 
 
 def read() -> Kills:
-    """Return them as they are now. https://docs.kernel.org/admin-guide/cgroup-v2.html, `memory.events`."""
+    """Return the count as it is now. https://docs.kernel.org/admin-guide/cgroup-v2.html, `memory.events`."""
     try:
         lines = _OWN.read_text().splitlines()
         group = next(line.removeprefix("0::") for line in lines if line.startswith("0::"))

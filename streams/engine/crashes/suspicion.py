@@ -64,7 +64,7 @@ class Suspect(NamedTuple):
         return self.refused or (ended and self.first == self.last)
 
     def encode(self) -> bytes:
-        """Return it as the state keeps it."""
+        """Return it as the state keeps it: six numbers, `first/last/own/unexplained/begun/refused`."""
         return b"%d/%d/%d/%d/%d/%d" % self
 
 

@@ -1,7 +1,6 @@
 """Notes what is in work in a small file beside the state: it outlives kill -9, and the next start reads it.
 
-It is written and not synced, some microseconds for each piece of work. A power cut may lose it, and a power cut is
-nobody's fault.
+It is written and not synced, some microseconds for each piece of work. A power cut may lose it, and no work causes one.
 """
 
 import faulthandler
@@ -13,6 +12,8 @@ from typing import NamedTuple
 from streams.engine.crashes import memory_kills
 from streams.engine.crashes.suspicion import Begun, Ending
 
+# The file is slots of text, padded with newlines. The first: `running <kills> <control group>`, or `ended`. The others:
+# `<partition> <blamed, 0 or 1> in <topic> <first> <last>` for records, `... at <hash of the key>` for listed work.
 SLOT_BYTES = 512  # a topic's name has at most 249
 _RUNNING, _ENDED = "running", "ended"
 
@@ -37,7 +38,7 @@ class WorkFile:
         self._slots = 1
 
     def open(self) -> Ending:
-        """Begin to keep work_file; return what the process before this one left.
+        """Open the file; return what the process before this one left in it.
 
         Not before the state is open: then that process is surely gone.
         """
@@ -97,7 +98,7 @@ class WorkFile:
 
 
 def _ending(left: bytes, kills: memory_kills.Kills, *, crashed: bool) -> Ending:
-    """Read a file of work_file; whatever is not legible says nothing."""
+    """Return what an earlier process's file says; slots that cannot be read are skipped."""
     first, *slots = [
         left[at : at + SLOT_BYTES].decode("utf-8", "replace").strip() for at in range(0, len(left), SLOT_BYTES)
     ] or [_ENDED]

@@ -57,7 +57,7 @@ class Driver:
         """Give the batches to `engine`.
 
         `restore` is called with the partition numbers that were assigned, `leave` when the app has stopped reading,
-        `stopping` as soon as the process is told to stop.
+        `stopping` as soon as the process is asked to stop.
         """
 
         async def left(*_: Any, **__: Any) -> None:

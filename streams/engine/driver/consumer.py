@@ -41,7 +41,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
     @property
     def positions(self) -> Positions:
-        """The bookkeeping that decides."""
+        """How far each source partition is: it decides what is fetched, accepted and committed."""
         positions: Positions = self.transport.positions
         return positions
 
@@ -119,7 +119,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             return {tp: self._batched(tp, records) for tp, records in fetched.items() if records}
 
     async def _continues(self, fetched: Iterable[Any]) -> bool:
-        """Look at the last records before taking what came by another connection; return False if it is stale now."""
+        """Check the last records before taking what came by another connection; return False if it is stale now."""
         connections = {tp: self._thread.connection(tp) for tp in self._sought}
         doubtful = self._continuity.doubtful(connections)
         if doubtful.keys().isdisjoint(fetched):
@@ -190,7 +190,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     # --- acknowledging and committing ------------------------------------------------------------------------------
 
     def ack(self, message: ConsumerMessage) -> bool:
-        """Take a batch as done; what that moves is for the positions to say."""
+        """Take a batch as done; the positions say what that lets the commit move to."""
         if not isinstance(message.value, Batch):
             return bool(super().ack(message))
         if message.acked:

@@ -30,7 +30,7 @@ class Continuity:
         self._fingerprints[partition] = fingerprint
 
     def doubtful(self, connections: Mapping[LogPartition, object]) -> dict[LogPartition, Fingerprint]:
-        """Return the last records that must be looked at before what came by these connections is taken."""
+        """Return the last records that must be checked before what came by these connections is taken."""
         return {
             partition: self._fingerprints[partition]
             for partition, connection in connections.items()
@@ -38,7 +38,7 @@ class Continuity:
         }
 
     def looked(self, connections: Mapping[LogPartition, object]) -> None:
-        """Note that the last records were all there."""
+        """Note that the last records were found in their logs, by these connections."""
         now = self._clock()
         self._trusted.update({partition: (connection, now) for partition, connection in connections.items()})
 

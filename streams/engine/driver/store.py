@@ -18,7 +18,7 @@ _COPY = b"__engine\0copy__"  # when this copy was current, and the hash of the l
 
 
 class BatchStore(rocksdb.Store):  # type: ignore[misc]
-    """Faust's RocksDB store, plus what the engine reads and writes by."""
+    """Faust's RocksDB store, which is also the engine's `LocalCopy`."""
 
     memory: StateMemory  # in which all partitions are opened
 

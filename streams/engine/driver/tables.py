@@ -25,14 +25,14 @@ class BatchTables(TableManager):  # type: ignore[misc]
 
     @property
     def recovery(self) -> "BulkRecovery":
-        """The recovery of this worker."""
+        """The recovery of this process."""
         if self._recovery is None:
             self._recovery = BulkRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
         return self._recovery
 
 
 class BulkRecovery(Recovery):  # type: ignore[misc]
-    """Restore first, then go on as Faust does."""
+    """Restores first, then goes on as Faust does."""
 
     _restoring: asyncio.Task[None] | None = None
 

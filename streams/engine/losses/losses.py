@@ -36,7 +36,7 @@ class Loss:
 
     @property
     def identity(self) -> str:
-        """Return what a decision about this loss must quote: it is about no other."""
+        """Return what a decision must quote to be about this loss and no other."""
         return f"{self.kind}/{self.topic}/{self.partition}/{self.position}/{self.digest or self.group}"
 
     @property

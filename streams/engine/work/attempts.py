@@ -42,7 +42,7 @@ class Attempt:
 
 
 class Attempts:
-    """Begins and ends the work of one stage. `stuck_timeout_s` is the watchdog's."""
+    """Notes when the work of one stage begins and ends. `stuck_timeout_s` is the watchdog's."""
 
     def __init__(
         self, work_file: WorkFile, state: LocalState, writer: Writer, *, stage: str, stuck_timeout_s: float
@@ -169,7 +169,7 @@ class Attempts:
 
     @contextmanager
     def _noted(self, number: int, work: str) -> Iterator[None]:
-        """Keep a fingerprint of this work, which the current task does; an error that leaves it ends the process."""
+        """Note in the work file what the current task works on; an error out of it ends the process."""
         slot, task = self._work_file.begin(number, work), _task()
         name = task.get_name()
         task.set_name(_name(slot))
@@ -189,7 +189,7 @@ class Attempts:
 
     @asynccontextmanager
     async def _apart(self, number: int, alone_s: float) -> AsyncIterator[None]:
-        """While anything is to be alone, let in one after another."""
+        """Run one piece of work at a time, for at most `alone_s` each, while anything suspected has to work alone."""
         if not any(suspect.is_alone for suspects in self._suspects.values() for suspect in suspects.values()):
             yield
             return

@@ -18,7 +18,7 @@ from streams.engine.work.plan import Plan, plan_batch
 
 
 class Batched:
-    """Many records in one step; a batch that was begun is finished."""
+    """Writes many records in one step; a batch that was begun is finished."""
 
     def __init__(
         self, job: BatchedJob[Any], *, state: LocalState, writer: Writer, settings: EngineSettings, attempts: Attempts

@@ -56,7 +56,7 @@ class View:
         self.notes: list[Callable[[], None]] = []
 
     def get(self, key: bytes) -> bytes | None:
-        """Return the value of a key that `Job.keys` named."""
+        """Return the value of a key; `LookupError` if `keys` did not name it."""
         if key in self.changes:
             return self.changes[key]
         try:
@@ -65,7 +65,7 @@ class View:
             raise LookupError("apply read a key that keys() did not name") from None
 
     def put(self, key: bytes, value: bytes | None) -> None:
-        """Set the value of a key, or remove it with None."""
+        """Set the value of a key, or remove it with None; `ValueError` if it begins with a zero byte."""
         if key.startswith(RESERVED):
             raise ValueError("keys that begin with a zero byte are the engine's")
         self.changes[key] = value
@@ -120,7 +120,7 @@ def refusal_of(record: Record, error: Exception, otherwise: Reason) -> Refusal:
 
 
 def check(job: Job, outputs: Sequence[Output], changes: Changes, bytes_max: int) -> None:
-    """Raise if these cannot be written: a topic that is not the stage's, or a record too large for Kafka."""
+    """Raise if these cannot be written: `LookupError` for a topic not the stage's, `Poison` if too large for Kafka."""
     for output in outputs:
         if output.topic not in job.outputs and output.topic != job.quarantine:
             raise LookupError("an output goes to a topic the job did not declare")

@@ -20,7 +20,7 @@ from streams.engine.work.plan import Plan, Refusal, check, refusal_of
 
 
 class Stepwise:
-    """A step is written when the next one comes: the record's last step carries the position of the source."""
+    """Writes a step when the next one comes: the record's last step carries the position of the source."""
 
     def __init__(
         self, job: StepwiseJob, *, state: LocalState, writer: Writer, settings: EngineSettings, attempts: Attempts
@@ -79,7 +79,7 @@ class Stepwise:
             yield refusal_of(record, error, reasons.UNPROCESSABLE)
 
     def _told(self, refusal: Refusal) -> tuple[list[Output], Refusal]:
-        """Return what the job says of a record that is refused; if it cannot, that is noted and no one's obstacle."""
+        """Return what the job says of a refused record; if it raises, only that is added to the refusal."""
         try:
             outputs = list(self._job.refused(refusal.record, refusal.reason))
             check(self._job, outputs, {}, self._settings.record_bytes_max)
