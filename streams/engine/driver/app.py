@@ -1,7 +1,5 @@
 """Sets up Faust for one stage: the app, its one table, the agent that takes batches, and what runs beside them."""
 
-# ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
-
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 

@@ -3,8 +3,6 @@
 It puts topics with the same partition count together, and so parts a source that was given more from its changelog.
 """
 
-# ruff: noqa: ANN401 - Faust has no types
-
 from typing import Any
 
 from faust.assignor.partition_assignor import PartitionAssignor

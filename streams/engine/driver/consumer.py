@@ -3,8 +3,6 @@
 Overridden names, and what Faust and aiokafka do around them, are pinned by tests/unit/engine/test_drift.py.
 """
 
-# ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
-
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterable, Mapping

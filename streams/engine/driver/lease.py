@@ -1,7 +1,5 @@
 """Measures how long the group has not heard from us: the partitions are ours until its session would have run out."""
 
-# ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
-
 import time
 from collections.abc import Callable
 from typing import Any

@@ -1,6 +1,6 @@
 """Bounds the memory of the local copies of all partitions of one process, however many there are."""
 
-# ruff: noqa: ANN401, FBT003 - RocksDB has no types, and takes its arguments by position
+# ruff: noqa: FBT003 - RocksDB takes its arguments by position
 
 from pathlib import Path
 from typing import Any

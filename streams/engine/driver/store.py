@@ -1,7 +1,5 @@
 """Reads and writes a table's state in RocksDB, many keys at a time."""
 
-# ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
-
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any

@@ -4,8 +4,6 @@ The restore runs in a task of its own, because aiokafka sends no heartbeats unti
 The next revoke cancels it; what was restored stays, with its offset.
 """
 
-# ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn

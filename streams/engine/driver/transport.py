@@ -1,7 +1,5 @@
 """Gives Faust our consumer, and that consumer what it needs to decide."""
 
-# ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
-
 import asyncio
 from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn

@@ -4,8 +4,6 @@ Kafka takes any bytes for a name, and clients other than Java's write what they 
 (`\xff`); everything else of the record is as it came.
 """
 
-# ruff: noqa: ANN401 - aiokafka has no types, and nothing public here
-
 import struct
 from collections.abc import Iterator
 from typing import Any

@@ -74,7 +74,7 @@ class KafkaLogs:
             await admin.close()
         return {(tp.topic, tp.partition): told.offset for tp, told in found.items() if told.offset >= 0}
 
-    async def _offsets(self, admin: AIOKafkaAdminClient, tps: list[TopicPartition]) -> Any:  # noqa: ANN401 - aiokafka's
+    async def _offsets(self, admin: AIOKafkaAdminClient, tps: list[TopicPartition]) -> Any:
         deadline = time.monotonic() + self._settings.request_timeout_s
         while True:
             try:

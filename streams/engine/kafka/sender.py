@@ -4,8 +4,6 @@ aiokafka's idempotent producer retries for ever inside, and replacing it cancels
 acknowledged in time ends the process: nothing was committed, and the restart reads the outputs' tails.
 """
 
-# ruff: noqa: ANN401 - Faust, aiokafka and RocksDB have no types
-
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
