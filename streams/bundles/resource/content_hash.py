@@ -8,6 +8,7 @@ points at, and noted in a place that does not depend on the order of lists eithe
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from hashlib import blake2b
 from itertools import count
 from operator import itemgetter
@@ -30,7 +31,7 @@ DERIVED_FROM = "derived-from"
 _SORTED = OPT_SORT_KEYS
 BARE = ("urn:uuid:", "urn:id:")
 _DOCUMENT_ID_SUFFIX = "doc-id-extension.json"
-_VOLATILE_META = ("lastUpdated", "versionId", "source")
+_VOLATILE_META = frozenset({"lastUpdated", "versionId", "source"})
 
 # The references in an element, in its own order; a list in it holds those of equal items, whose order means nothing.
 References: TypeAlias = list[Any]
@@ -122,6 +123,7 @@ _ALIKE_BYTES_MAX = 2**10
 _remembered: dict[tuple[object, ...], _Said] = {}
 _shapes: dict[tuple[str, ...], _Shape] = {}
 _numbers = count()
+_sorted_json = partial(dumps, option=_SORTED)
 
 
 def raw_hash(raw: bytes) -> bytes:
@@ -266,7 +268,7 @@ def _drop_provenance(resource: dict[str, Any]) -> list[Any]:
         kept = [extension for extension in extensions if not _is_provenance(extension, documents)]
         _keep(resource, "extension", kept)
     meta = resource.get("meta")
-    if isinstance(meta, dict):
+    if isinstance(meta, dict) and not (meta and _VOLATILE_META.isdisjoint(meta)):
         _keep(resource, "meta", {key: value for key, value in meta.items() if key not in _VOLATILE_META})
     return documents
 
@@ -302,7 +304,9 @@ def _settle(node: dict[str, Any]) -> References | None:
         elif kind is dict:
             references = _settle(value)
         elif kind is list:
-            references = _settle_list(node, key, value, ordered=False)
+            # Most have one item, which has no order.
+            is_alone = len(value) == 1 and type(value[0]) is dict
+            references = _settle(value[0]) if is_alone else _settle_list(node, key, value, ordered=False)
         else:
             continue
         if references is not None:
@@ -376,7 +380,3 @@ def _spell(node: Any) -> None:  # noqa: ANN401
                 node[key] = f"\0{value}"
         elif isinstance(value, dict | list):
             _spell(value)
-
-
-def _sorted_json(value: Any) -> bytes:  # noqa: ANN401
-    return dumps(value, option=_SORTED)

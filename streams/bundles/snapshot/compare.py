@@ -163,18 +163,24 @@ def _judge(bundle: BundleFile, rows: list[Row], examiner: Examiner, limits: Snap
 
 def _refuse_strangers(patient: str, look: _Look) -> None:
     """Refuse what is about another patient; raise if a bundle without a Patient is not about ours."""
-    ids = [(entry.type, entry.ids[0]) for entry, _ in look.seen if entry.ids]
-    ids += [(row.type, row.id) for row in look.rows if row.id]
-    patients = {known for kind, known in ids if kind == _PATIENT}
-    judgement = Judgement(patient, patients, [known for kind, known in ids if kind != _PATIENT])
-    abouts = [subjects.about(row.subject) for row in look.rows]
-    strangers = [judgement.strangers(about) for about in abouts]
+    if not look.rows:
+        return
+
+    def ids(*, patients: bool) -> frozenset[str]:
+        seen = {entry.ids[0] for entry, _ in look.seen if (entry.type == _PATIENT) is patients and entry.ids}
+        return frozenset(seen | {row.id for row in look.rows if (row.type == _PATIENT) is patients and row.id})
+
+    patients = ids(patients=True)
+    judgement = Judgement(patient, lambda: ids(patients=False) - patients)
+    # Nearly all are about the same one.
+    abouts = {subject: subjects.about(subject) for subject in {row.subject for row in look.rows}}
+    strangers = {subject: judgement.strangers(about) for subject, about in abouts.items()}
     # What was seen before is ours: it was accepted.
-    ours = any(map(judgement.is_ours, abouts)) or any(digest != entry.rejected for entry, digest in look.seen)
-    if not patients and not ours and any(strangers):
+    ours = any(map(judgement.is_ours, abouts.values())) or any(digest != entry.rejected for entry, digest in look.seen)
+    if not patients and not ours and any(strangers.values()):
         raise Poison(OTHER_PATIENT)
-    for row, others in zip(look.rows, strangers, strict=True):
-        if others or (row.type == _PATIENT and row.id and row.id != patient):
+    for row in look.rows:
+        if strangers[row.subject] or (row.type == _PATIENT and row.id and row.id != patient):
             row.finding, row.validation = "rejected", f"subject {OTHER_PATIENT}"
             row.outcome = subjects.refusal(row.type)
 

@@ -259,8 +259,16 @@ class _Fold(_Writing):
         """Fold in the resources whose bytes are known, and the others; `present` are there, too, as they are known."""
         self._present.update(map(id, present))
         self._may_fold = self._is_little(rows)
+        complete, number, unchanged = self._source.complete, self._number, 0
         for entry, digest in seen:
-            self._see(entry, digest)
+            if complete and not entry.rejected and not entry.absences and number in entry.scopes:
+                # Nearly all: as they were, and nothing else is known of them.
+                self._present.add(id(entry))
+                unchanged += 1
+            else:
+                self._see(entry, digest)
+        self._counts.accepted += unchanged
+        self._counts.unchanged += unchanged
         for row in rows:
             self._take(row)
         self._note_set()

@@ -3,7 +3,8 @@
 Which element says so goes by type (`models.fhir_types`).
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import msgspec
@@ -35,27 +36,12 @@ class _Reference(msgspec.Struct, gc=False):
 
 _QUICK = msgspec.json.Decoder(_Reference)
 _ANY = msgspec.json.Decoder()
-_REMEMBERED_MAX = 2**10
-_REMEMBERED_BYTES_MAX = 2**9
-_remembered: dict[bytes, About] = {}
 
 
 def about(subject: bytes) -> About:
-    """Return whom a resource is about whose `subject` (`facts.Facts`) is this; nobody if it does not say. Never raises.
-
-    All resources of a bundle are about the same one: what was read once is remembered.
-    """
-    found = _remembered.get(subject)
-    if found is None:
-        found = _about(subject) if subject else NOBODY
-        if len(subject) <= _REMEMBERED_BYTES_MAX:
-            if len(_remembered) >= _REMEMBERED_MAX:
-                _remembered.clear()
-            _remembered[subject] = found
-    return found
-
-
-def _about(subject: bytes) -> About:
+    """Return whom a resource is about, by its `subject` (`facts.Facts`); nobody if it does not say. Never raises."""
+    if not subject:
+        return NOBODY
     try:
         return _of([_QUICK.decode(subject).reference])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -91,15 +77,21 @@ def _of(references: Iterable[str]) -> About:
 class Judgement:
     """Who is who in one bundle: ours, other patients, and what is no patient at all."""
 
-    def __init__(self, patient: str, patients: Collection[str], others: Collection[str]) -> None:
+    def __init__(self, patient: str, others: Callable[[], frozenset[str]]) -> None:
         self._patient = patient
-        self._no_patients = frozenset(others) - frozenset(patients)
+        self._others = others
+
+    @cached_property
+    def _no_patients(self) -> frozenset[str]:
+        """The ids of all that is no patient: asked for only if a reference does not say its type."""
+        return self._others()
 
     def strangers(self, found: About) -> frozenset[str]:
         """Return the ids of the other patients that a resource is about; one that leads nowhere may be one."""
         if found is NOBODY:
             return frozenset()
-        return (found.patients | (found.bare - self._no_patients)) - {self._patient}
+        bare = found.bare - self._no_patients if found.bare else found.bare
+        return (found.patients | bare) - {self._patient}
 
     def is_ours(self, found: About) -> bool:
         """Whether a resource says that it is about our patient."""

@@ -7,12 +7,13 @@ import msgspec
 from streams.bundles.resource.content_hash import NO_REFERENCES, Words, raw_hash, words
 from streams.bundles.validation import issues
 from streams.bundles.validation.outcome import operation_outcome
-from streams.bundles.validation.validator import Checker, Verdict
+from streams.bundles.validation.validator import ACCEPTED, Checker, Verdict
 
 CRASHED = "crashed"
 CRASHED_MAX = 50  # resources of one bundle, each of which holds up others for seconds
 REFUSED = frozenset({"rejected", CRASHED})  # findings, and the changes they become
 NOTHING = Words(b"", b"", b"", NO_REFERENCES)
+_ACCEPTED_HEADER = ACCEPTED.header
 
 
 class Chunk(msgspec.Struct, array_like=True):
@@ -67,8 +68,11 @@ def _finding(checker: Checker, raw: bytes) -> Finding:
     except Exception as error:  # noqa: BLE001 - one resource must not cost the others of its chunk
         found = issues.of_failure("Resource", error, severity="fatal", issues_max=1)
         verdict = Verdict("rejected", "structure", found)
+    said = _said(raw, resource, verdict)
+    if verdict is ACCEPTED:
+        return Finding(verdict.finding, _ACCEPTED_HEADER, *said)
     outcome = operation_outcome(verdict.issues) if verdict.issues else b""
-    return Finding(verdict.finding, verdict.header, *_said(raw, resource, verdict), outcome)
+    return Finding(verdict.finding, verdict.header, *said, outcome)
 
 
 def _said(raw: bytes, resource: Any, verdict: Verdict) -> Words:  # noqa: ANN401 - any JSON

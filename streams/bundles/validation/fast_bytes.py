@@ -140,10 +140,21 @@ def _checking(choices: list[_Choice]) -> dict[str, Any]:
         for choice in choices
     ]
 
+    if len(rules) == 1:
+        # Most have one, and no loop.
+        only, others_of_one, required_of_one = rules[0]
+
+        def check_one(struct: object) -> None:
+            absent = only(struct).count(UNSET)
+            if absent != others_of_one and (absent < others_of_one or required_of_one):
+                raise ValueError("not one of a choice")
+
+        return {"__post_init__": check_one}
+
     def check(struct: object) -> None:
         for values, others, required in rules:
             absent = values(struct).count(UNSET)
-            if absent < others or (required and absent > others):
+            if absent != others and (absent < others or required):
                 raise ValueError("not one of a choice")
 
     return {"__post_init__": check}

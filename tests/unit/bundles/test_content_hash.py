@@ -93,3 +93,13 @@ def test_the_sections_of_a_composition_are_told_from_what_else_it_refers_to():
     author, section = msgspec.msgpack.decode(said(resource).references)
 
     assert (author[1:], author != section) == (section[1:], True)
+
+
+def test_where_it_is_from_is_nothing_that_a_resource_says():
+    claim = {"resourceType": "Claim", "status": "active"}
+    tagged = {**claim, "meta": {"tag": [{"code": "x"}]}}
+
+    metas = [{}, {"lastUpdated": "2025-01-01T00:00:00Z"}, {"versionId": "1", "source": "x"}]
+
+    assert [said({**claim, "meta": meta}) for meta in metas] == [said(claim)] * 3
+    assert said({**claim, "meta": {**tagged["meta"], "versionId": "1"}}) == said(tagged) != said(claim)

@@ -128,14 +128,3 @@ def test_a_patient_is_named_by_all_of_the_id_that_a_reference_has(patient, refer
     resource = {"resourceType": "Observation", "subject": {"reference": reference.format(patient)}}
 
     assert subjects.about(facts(json.dumps(resource).encode()).subject).patients == {patient}
-
-
-def test_what_is_remembered_of_subjects_has_a_limit(monkeypatch):
-    monkeypatch.setattr(subjects, "_REMEMBERED_MAX", 3)
-    monkeypatch.setattr(subjects, "_remembered", {})
-
-    found = [subjects.about(json.dumps({"reference": f"Patient/{number}"}).encode()) for number in range(9)]
-    subjects.about(json.dumps({"reference": "Patient/1", "display": "x" * 1000}).encode())
-
-    assert [about.patients for about in found] == [{str(number)} for number in range(9)]
-    assert len(subjects._remembered) <= 3
