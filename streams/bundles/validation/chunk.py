@@ -23,7 +23,7 @@ class Chunk(msgspec.Struct, array_like=True):
     library_only: bool = False
 
 
-class Finding(msgspec.Struct, array_like=True):
+class Finding(msgspec.Struct, array_like=True, gc=False):
     """What was found about one resource: the verdict and its words, if they can be read.
 
     `outcome` is an OperationOutcome unless it was simply accepted.
