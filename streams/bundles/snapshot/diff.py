@@ -148,14 +148,14 @@ def repeat(manifest: Manifest, source: Source, rules: Rules) -> Difference | Non
     known = manifest.head.partial if source.partial else manifest.head.scopes[number]
     if not (source.complete or source.partial) or not source.sha256 or source.sha256 != known.sha256:
         return None
-    present = (
-        entry
-        for entry in manifest
-        if (entry.partial if source.partial else number in entry.scopes and not entry.is_missing(number))
-    )
     # Copies of one resource within the bundle are counted, too, and no longer known one by one.
     counts = Counts(accepted=known.accepted, unchanged=known.accepted, rejected=known.rejected)
-    return _Fold(manifest, source, rules, counts).fold((), (), present=present)
+    fold = _Fold(manifest, source, rules, counts).fold
+    if source.partial:
+        return fold((), (), present=[entry for entry in manifest if entry.partial])
+    # All others of the scope are there, as they are known.
+    missing = [entry for entry in manifest if entry.absences and number in entry.scopes and entry.is_missing(number)]
+    return fold((), (), absent=missing)
 
 
 def decide(manifest: Manifest, snapshot_id: str, resource_type: str | None, *, remove: bool) -> Difference:
@@ -254,9 +254,17 @@ class _Fold(_Writing):
         self._present: set[int] = set()
 
     def fold(
-        self, seen: Iterable[tuple[Entry, bytes]], rows: Sequence[Row], *, present: Iterable[Entry] = ()
+        self,
+        seen: Iterable[tuple[Entry, bytes]],
+        rows: Sequence[Row],
+        *,
+        present: Iterable[Entry] = (),
+        absent: list[Entry] | None = None,
     ) -> Difference:
-        """Fold in the resources whose bytes are known, and the others; `present` are there, too, as they are known."""
+        """Fold in the resources whose bytes are known, and the others; `present` are there, too, as they are known.
+
+        `absent` are all that the scope has and the snapshot has not, if that is known.
+        """
         self._present.update(map(id, present))
         self._may_fold = self._is_little(rows)
         complete, number, unchanged = self._source.complete, self._number, 0
@@ -273,7 +281,7 @@ class _Fold(_Writing):
             self._take(row)
         self._note_set()
         if self._source.complete:
-            self._end_absent()
+            self._end_absent(self._not_present() if absent is None else absent)
         if self._source.partial:
             self._replace_partial()
         self._note_snapshot()
@@ -458,9 +466,12 @@ class _Fold(_Writing):
 
     # --- what the snapshot has not ---------------------------------------------------------------------------------
 
-    def _end_absent(self) -> None:
-        """Drop what ends because the scope has it and this complete snapshot has not, by identity."""
-        absent = [entry for entry in self._manifest if self._number in entry.scopes and id(entry) not in self._present]
+    def _not_present(self) -> list[Entry]:
+        """Return what the scope has and this snapshot has not."""
+        return [entry for entry in self._manifest if self._number in entry.scopes and id(entry) not in self._present]
+
+    def _end_absent(self, absent: list[Entry]) -> None:
+        """Drop what ends because it is absent, by identity."""
         is_new = not self._source.sha256 or self._source.sha256 != self._scope.absence_sha256
         over = []
         for entry in sorted(absent, key=_identity):
