@@ -28,16 +28,12 @@ from streams.links.fetching.address import AddressRules
 from streams.links.fetching.blobs import Blobs
 from streams.links.fetching.client import Client
 from streams.links.fetching.fetch import Fetcher
+from streams.links.fetching.progress import Progress
 from streams.links.limits import FetchLimits
 from streams.links.link import Link
 
 GOAL = "0.7"
 SAMPLE_S = 0.02
-
-
-class _Silent:
-    def received(self, byte_count: int) -> None: ...
-    def failed(self) -> None: ...
 
 
 def resident_bytes() -> int:
@@ -81,9 +77,9 @@ async def ours(url: str, origin: str, folder: Path, expected: str, trust: ssl.SS
     )
     async with Client(AddressRules((), (origin,)), limits, tls=trust) as client:
         fetcher = Fetcher(client, Blobs(LocalStore(folder, mkdir=True)), limits)
-        outcome = await fetcher.fetch(link, partition=0, progress=_Silent())
-    assert outcome.facts, f"the fetch ended as {outcome.reason}"
-    assert outcome.facts.sha256 == expected
+        outcome = await fetcher.fetch(link, partition=0, progress=Progress())
+    assert outcome.body, f"the fetch ended as {outcome.reason}"
+    assert outcome.body.sha256 == expected
 
 
 async def compare(large: Large, origin: str, name: str, folder: Path, rounds: int) -> None:

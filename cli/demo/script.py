@@ -68,7 +68,7 @@ def behind_links(post: Post) -> Counter[str]:
             counts[topics.BULK_PATIENTS] += ROWS
             continue
         counts[topics.DOCUMENTS if link.kind == "document" else topics.BUNDLES] += 1
-        is_failure = link.settled is not None and link.settled.outcome == "failed"
+        is_failure = link.early is not None and link.early.outcome == "failed"
         if link.kind == "bundle" and link.record["format"] == "json" and not is_failure:
             counts[topics.FHIR_SNAPSHOTS] += 1
     return counts

@@ -16,7 +16,9 @@ from models import headers, topics
 from streams.engine.job import BatchedJob, Context, Output, Record, State
 from streams.links import link as link_codec
 from streams.links.fetching.blobs import Blobs
-from streams.links.fetching.fetch import Fetcher, Progress
+from streams.links.fetching.fetch import Fetcher
+from streams.links.fetching.progress import Progress
+from streams.links.fetching.retry import DEFAULT_POLICY, RetryPolicy
 from streams.links.limits import FetchLimits
 from streams.links.link import STATE_PREFIX, Link, Outcome, state_key
 from streams.links.listing import known_types
@@ -35,11 +37,18 @@ class LinksJob(BatchedJob[list[Link]]):
     """Lists links, and fetches what is listed while its partitions are ours."""
 
     def __init__(
-        self, prefix: str, limits: FetchLimits, open_: Open, *, end: Callable[[BaseException], object]
+        self,
+        prefix: str,
+        limits: FetchLimits,
+        open_: Open,
+        *,
+        retries: RetryPolicy = DEFAULT_POLICY,
+        end: Callable[[BaseException], object],
     ) -> None:
         """`open_` opens the client and the store when partitions come, in the running loop; `end` ends the process."""
         self._prefix = prefix
         self._limits = limits
+        self._retries = retries
         self._open = open_
         self._parts = Parts(end)
         self._records = Outputs(prefix)
@@ -79,7 +88,7 @@ class LinksJob(BatchedJob[list[Link]]):
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Go on with what is listed."""
         assert self._engine is not None, "the engine is bound first"
-        self._term = term = _Term(self._engine, self._records, self._limits, self._parts)
+        self._term = term = _Term(self._engine, self._records, self._limits, self._retries, self._parts)
         await term.begin(partitions, self._open)
 
     async def revoked(self) -> None:
@@ -97,10 +106,13 @@ class LinksJob(BatchedJob[list[Link]]):
 class _Term:
     """Everything that runs from one assignment to its end."""
 
-    def __init__(self, engine: Context, records: Outputs, limits: FetchLimits, parts: Parts) -> None:
+    def __init__(
+        self, engine: Context, records: Outputs, limits: FetchLimits, retries: RetryPolicy, parts: Parts
+    ) -> None:
         self._engine = engine
         self._records = records
         self._limits = limits
+        self._retries = retries
         self._stack = AsyncExitStack()
         self._parts = parts
         self._settling = Settling(engine.complete, records, parts)
@@ -115,6 +127,7 @@ class _Term:
             blobs,
             self._parts,
             rows_max=self._limits.rows_max,
+            retries=self._retries,
             attempt=self._engine.attempt,
         )
 
@@ -159,7 +172,7 @@ class _Term:
     def _finished(self, partition: int, departure: Departure) -> None:
         link, outcome = departure
         if link.kind == "bulk-result" and outcome.outcome == "stored" and self._rows:
-            self._rows.put(partition, structs.replace(link, fetched=outcome.facts))
+            self._rows.put(partition, structs.replace(link, fetched=outcome.body))
         else:
             self._settling.put(partition, departure)
 

@@ -41,11 +41,6 @@ class FetchLimits:
     inflate_ratio_max: int = 200
     inflate_ratio_after_bytes: int = GIB
 
-    # For answers that another attempt seldom changes (403, 404, truncated); outages are retried until the deadline.
-    attempts_max: int = 4
-    retry_wait_s: float = 0.5
-    retry_wait_s_max: float = 15.0
-
     # Of one delivery of an unknown type; 0: none.
     unrecognised_links_max: int = 20
 

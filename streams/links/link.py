@@ -1,4 +1,4 @@
-"""One link to fetch, and what came of it: the words between the work list, the fetchers and the records."""
+"""Describe one link to fetch, and how it ended: the words that listing, fetching and publishing share. Pure."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMESTAMP_MS_MAX = 200_000_000_000_000  # in the year 8307
 
 
-class Link(msgspec.Struct, frozen=True, omit_defaults=True):
+class Link(msgspec.Struct, frozen=True, omit_defaults=True, rename={"early": "settled"}):
     """One link as the stage's table lists it. It holds the URL, a secret: never log or print one."""
 
     id: str  # the `ce_id` of the record it becomes, derived from its delivery alone
@@ -29,8 +29,8 @@ class Link(msgspec.Struct, frozen=True, omit_defaults=True):
     expects: Kind
     record: dict[str, Any]  # what is known of the record before anything is fetched
     timestamp_ms: int = 0  # Kafka's, of the record it came with
-    settled: "Settled | None" = None  # known without fetching
-    fetched: "Facts | None" = None  # a bulk result that is in the store, its rows not all published
+    early: "EarlyOutcome | None" = None  # known without fetching; in the table, `settled`
+    fetched: "StoredBody | None" = None  # a bulk result that is in the store, its rows not all published
     rows_done: int = 0
 
     def __repr__(self) -> str:
@@ -43,30 +43,37 @@ class Link(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.kind == "bundle"
 
 
-class Settled(msgspec.Struct, frozen=True):
+class EarlyOutcome(msgspec.Struct, frozen=True):
     """An outcome that was clear from the delivery."""
 
     outcome: Literal["stored", "failed"]
     reason: LinkReason | None = None
 
 
-class Facts(NamedTuple):
-    """What was received, and where it is kept."""
+class StoredBody(NamedTuple):
+    """A body in the blob store."""
 
     bytes: int
-    sha256: str
-    blob: str
-    etag: str | None
-    last_modified: str | None
+    sha256: str  # in hex
+    blob: str  # its key
+    etag: str | None  # as the answer said
+    last_modified: str | None  # as the answer said
 
 
 class Outcome(NamedTuple):
-    """How one link ended. Bytes that came but are not what they should be are kept: `facts` of a failure."""
+    """How one link ended. Bytes that came but are not what they should be are kept: `body` of a failure."""
 
     outcome: Literal["stored", "expired", "failed"]
     reason: LinkReason | None = None
-    facts: Facts | None = None
+    body: StoredBody | None = None
     at: datetime | None = None
+
+
+class Ended(NamedTuple):
+    """A link, and how it ended."""
+
+    link: Link
+    outcome: Outcome
 
 
 def moment(timestamp_ms: int) -> datetime:

@@ -12,6 +12,8 @@ from streams.links.fetching.address import AddressRules
 from streams.links.fetching.blobs import Blobs
 from streams.links.fetching.client import Client
 from streams.links.fetching.fetch import Fetcher
+from streams.links.fetching.progress import Progress
+from streams.links.fetching.retry import RetryPolicy
 from streams.links.limits import MIB, FetchLimits
 from streams.links.link import Link
 from tests.links.misbehaving import misbehaving
@@ -24,22 +26,8 @@ LIMITS = FetchLimits(
     bytes_max=8 * MIB,
     inflated_bytes_max=16 * MIB,
     inflate_ratio_after_bytes=4 * MIB,
-    attempts_max=2,
-    retry_wait_s=0.01,
-    retry_wait_s_max=0.05,
 )
-
-
-class Progress:
-    def __init__(self):
-        self.bytes = 0
-        self.failures = 0
-
-    def received(self, byte_count):
-        self.bytes += byte_count
-
-    def failed(self):
-        self.failures += 1
+RETRIES = RetryPolicy(attempts_max=2, wait_s=0.01, wait_s_max=0.05)
 
 
 @pytest.fixture(autouse=True)
@@ -104,11 +92,12 @@ async def fetch(server, blobs):
     """Fetch a link from the server, which is trusted unless told otherwise."""
     clients = []
 
-    async def fetch(link, *, rules=None, resolver=None, tls=None, progress=None, **limits):
+    async def fetch(link, *, rules=None, resolver=None, tls=None, progress=None, attempts_max=2, **limits):
         changed = replace(LIMITS, **limits)
         client = Client(rules or AddressRules((), (server.origin,)), changed, resolver=resolver, tls=tls)
         clients.append(await client.__aenter__())
-        return await Fetcher(client, blobs, changed).fetch(link, partition=3, progress=progress or Progress())
+        fetcher = Fetcher(client, blobs, changed, retries=replace(RETRIES, attempts_max=attempts_max))
+        return await fetcher.fetch(link, partition=3, progress=progress or Progress())
 
     yield fetch
     for client in clients:

@@ -39,11 +39,11 @@ async def test_a_document_is_stored_byte_for_byte(server, fetch, link, stored, e
     outcome = await fetch(link(url, expects=expects))
 
     assert outcome.outcome == "stored"
-    assert outcome.facts.sha256 == sha256(body)
-    assert outcome.facts.bytes == len(body)
-    assert (outcome.facts.etag, outcome.facts.last_modified) == ('"e-1"', "Thu, 30 Oct 2025 12:00:00 GMT")
-    assert stored() == {outcome.facts.blob: body}
-    assert sha256(body) in outcome.facts.blob
+    assert outcome.body.sha256 == sha256(body)
+    assert outcome.body.bytes == len(body)
+    assert (outcome.body.etag, outcome.body.last_modified) == ('"e-1"', "Thu, 30 Oct 2025 12:00:00 GMT")
+    assert stored() == {outcome.body.blob: body}
+    assert sha256(body) in outcome.body.blob
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ async def test_a_bundle_is_stored_inflated_however_it_travels(server, fetch, lin
 
     outcome = await fetch(link(url, kind="bundle", expects="json"))
 
-    assert stored() == {outcome.facts.blob: JSON}
-    assert outcome.facts.sha256 == sha256(JSON)
+    assert stored() == {outcome.body.blob: JSON}
+    assert outcome.body.sha256 == sha256(JSON)
 
 
 async def test_a_document_that_only_travelled_as_gzip_is_stored_inflated(server, fetch, link, stored):
@@ -70,7 +70,7 @@ async def test_a_document_that_only_travelled_as_gzip_is_stored_inflated(server,
 
     outcome = await fetch(link(url, expects="pdf"))
 
-    assert stored() == {outcome.facts.blob: b"%PDF-1.7"}
+    assert stored() == {outcome.body.blob: b"%PDF-1.7"}
 
 
 async def test_the_same_content_twice_is_one_blob(server, fetch, link, stored):
@@ -78,8 +78,8 @@ async def test_the_same_content_twice_is_one_blob(server, fetch, link, stored):
 
     second = await fetch(link(server.on("/b", good(JSON))))
 
-    assert first.facts.blob == second.facts.blob
-    assert stored() == {first.facts.blob: JSON}
+    assert first.body.blob == second.body.blob
+    assert stored() == {first.body.blob: JSON}
 
 
 @pytest.mark.parametrize("path", ["/a%2Fb/c%20d/%C3%A9.xml", "/a/b%2520c.xml", "/%7Eann/(1)'.xml"])
@@ -106,7 +106,7 @@ async def test_a_broken_gzip_copy_is_replaced_by_the_plain_one(server, fetch, li
 
     outcome = await fetch(link(broken, plain, kind="bundle", expects="json"))
 
-    assert stored() == {outcome.facts.blob: JSON}
+    assert stored() == {outcome.body.blob: JSON}
 
 
 async def test_a_declared_hash_that_matches_is_no_obstacle(server, fetch, link):
@@ -157,8 +157,8 @@ async def test_header_bytes_become_text_whatever_they_are(server, fetch, link, s
 
     outcome = await fetch(link(url))
 
-    assert (outcome.facts.etag, outcome.facts.last_modified) == (told, told)
-    assert json.dumps(outcome.facts, ensure_ascii=False).encode()
+    assert (outcome.body.etag, outcome.body.last_modified) == (told, told)
+    assert json.dumps(outcome.body, ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("name", [b"Content-MD5", b"x-amz-checksum-sha256", b"Content-Type", b"X-Odd"])
@@ -168,4 +168,4 @@ async def test_no_header_that_says_nothing_costs_a_good_body(server, fetch, link
 
     outcome = await fetch(link(server.on("/a", raw(head + JSON))))
 
-    assert stored() == {outcome.facts.blob: JSON}
+    assert stored() == {outcome.body.blob: JSON}

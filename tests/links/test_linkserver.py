@@ -42,8 +42,8 @@ async def test_the_links_of_a_fresh_sample_lead_to_its_content(fetch, name, cont
         ended = await fetch(link, rules=AddressRules((), (origin,)))
 
     assert ended.outcome == "stored"
-    assert ended.facts.bytes == len(linkserver.find(content).body)
-    assert ended.facts.etag
+    assert ended.body.bytes == len(linkserver.find(content).body)
+    assert ended.body.etag
 
 
 async def test_the_links_of_an_old_sample_are_expired(fetch):

@@ -12,7 +12,8 @@ import pytest
 from aiohttp.abc import AbstractResolver
 
 from streams.links.fetching.address import AddressRules
-from streams.links.fetching.body import Intake
+from streams.links.fetching.body import Body
+from streams.links.fetching.progress import Progress
 from streams.links.limits import MIB
 from tests.links.misbehaving import drip, endless, good, hang, misbehaving, preamble, raw, reset
 
@@ -20,7 +21,7 @@ JSON = b'{"resourceType":"Bundle"}'
 XML_EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
 
 
-take = Intake.take
+take = Body.take
 
 
 class Names(AbstractResolver):
@@ -81,7 +82,7 @@ async def test_what_passes_is_tried_again(server, fetch, link, stored, first):
 
     ended = await fetch(link(url))
 
-    assert stored() == {ended.facts.blob: JSON}
+    assert stored() == {ended.body.blob: JSON}
     assert server.asked == ["/a", "/a"]
 
 
@@ -148,8 +149,8 @@ async def test_bytes_that_are_not_what_they_should_be_are_kept_aside(server, fet
     ended = await fetch(link(server.on("/a", answer), expects="pdf"))
 
     assert (ended.outcome, ended.reason) == ("failed", reason)
-    assert stored() == {ended.facts.blob: kept}
-    assert ended.facts.blob.startswith("rejected/")
+    assert stored() == {ended.body.blob: kept}
+    assert ended.body.blob.startswith("rejected/")
 
 
 async def test_an_answer_longer_than_it_declares_is_not_taken_for_whole(server, fetch, link, stored):
@@ -355,34 +356,23 @@ async def test_what_is_no_http_ends_as_a_failed_link_that_somebody_foresaw(serve
     assert "fetch_broken" not in capsys.readouterr().out
 
 
-class Counting:
-    def __init__(self):
-        self.bytes = self.failures = 0
-
-    def received(self, byte_count):
-        self.bytes += byte_count
-
-    def failed(self):
-        self.failures += 1
-
-
 @pytest.mark.parametrize("answer", [good(JSON, declared=1000), good(JSON, Content_MD5=b64encode(b"0" * 16).decode())])
 async def test_an_attempt_that_is_followed_by_another_is_counted_once(server, fetch, link, answer):
-    progress = Counting()
+    progress = Progress()
 
     await fetch(link(server.on("/a", answer)), progress=progress, attempts_max=3)
 
     assert len(server.asked) == 3
-    assert progress.failures == 2
+    assert progress.retries == 2
 
 
 async def test_what_nobody_foresaw_is_tried_again(server, fetch, link, stored, monkeypatch):
     breaks = iter([True, False])
-    monkeypatch.setattr(Intake, "take", lambda self, pieces: 1 / 0 if next(breaks, False) else take(self, pieces))
+    monkeypatch.setattr(Body, "take", lambda self, pieces: 1 / 0 if next(breaks, False) else take(self, pieces))
 
     ended = await fetch(link(server.on("/a", good(JSON))))
 
-    assert stored() == {ended.facts.blob: JSON}
+    assert stored() == {ended.body.blob: JSON}
 
 
 async def test_a_name_without_addresses_is_unreachable(fetch, link):

@@ -49,7 +49,7 @@ def key_of(body):
 async def test_what_is_fetched_is_one_object_under_its_hash(server, fetch, link, s3, body):
     outcome = await fetch(link(server.on("/a", good(body))), bytes_max=len(LARGE))
 
-    assert outcome.facts.blob == key_of(body)
+    assert outcome.body.blob == key_of(body)
     assert s3.objects == {f"kept/here/{key_of(body)}": body}
     assert s3.uploads == {}
 
@@ -71,7 +71,7 @@ async def test_the_same_content_twice_is_never_written_twice(server, fetch, link
 
     second = await fetch(link(url), bytes_max=len(LARGE))
 
-    assert (second.outcome, second.facts.blob) == ("stored", first.facts.blob)
+    assert (second.outcome, second.body.blob) == ("stored", first.body.blob)
     assert s3.objects == {key: b"the first one"}
     assert s3.uploads == {}
 
@@ -98,8 +98,8 @@ async def test_bytes_that_are_not_what_they_should_be_are_kept_aside(server, fet
     outcome = await fetch(link(server.on("/a", good(b"<html>Sorry</html>")), expects="pdf"))
 
     assert outcome.reason == "wrong_content"
-    assert s3.objects == {f"kept/here/{outcome.facts.blob}": b"<html>Sorry</html>"}
-    assert outcome.facts.blob.startswith("rejected/")
+    assert s3.objects == {f"kept/here/{outcome.body.blob}": b"<html>Sorry</html>"}
+    assert outcome.body.blob.startswith("rejected/")
 
 
 async def test_what_a_killed_worker_left_is_swept_from_its_partition_alone(blobs, s3):
@@ -127,7 +127,7 @@ async def test_the_bundles_stage_reads_what_the_links_stage_wrote(server, fetch,
     outcome = await fetch(link(server.on("/a", good(LARGE))), bytes_max=len(LARGE))
 
     def read():
-        with ReadingBlobs(open_store(URL), bytes_max=len(LARGE)).on_disk(outcome.facts.blob, Progress()) as bundle:
+        with ReadingBlobs(open_store(URL), bytes_max=len(LARGE)).on_disk(outcome.body.blob, Progress()) as bundle:
             return bundle.bytes(0, len(LARGE))
 
     assert await asyncio.to_thread(read) == LARGE

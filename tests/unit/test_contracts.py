@@ -18,7 +18,7 @@ from models.settings import KafkaSettings
 from models.stages import STAGES
 from streams.deliveries.job import DeliveriesJob
 from streams.engine.losses.losses import Loss
-from streams.links.link import Facts, Outcome
+from streams.links.link import Outcome, StoredBody
 from streams.patients.job import SOURCES, PatientsJob
 from tests.unit import contract
 from tests.unit.bundles import stage as bundles
@@ -181,8 +181,8 @@ async def _links(kafka):
 
     def fetch(link):
         if link.kind == "bulk-result":
-            return Outcome("stored", facts=Facts(len(rows), "ab" * 32, blob, None, None))
-        return links.STORED if link.index else Outcome("failed", "wrong_content", links.FACTS)
+            return Outcome("stored", body=StoredBody(len(rows), "ab" * 32, blob, None, None))
+        return links.STORED if link.index else Outcome("failed", "wrong_content", links.BODY)
 
     async with links.running(fetch, kafka=kafka, listed=[(b"l/odd", b"\xff")], record_bytes_max=2**22) as stage:
         await obstore.put_async(stage.store, blob, rows)

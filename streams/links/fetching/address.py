@@ -1,4 +1,4 @@
-"""Where a link may point at: https, configured hosts and ports; or an origin the operator trusts."""
+"""Decide where a link may point at: https, configured hosts and ports; or an origin the operator trusts. Pure."""
 
 import re
 from dataclasses import dataclass

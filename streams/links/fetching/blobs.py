@@ -1,4 +1,4 @@
-"""The blob store: what was fetched, kept for ever under a key that is its hash.
+"""Keep what was fetched in the blob store, under a key that is its hash.
 
 A body is written to a staging key while it flows, and moves to its own key only when it is whole; there it is never
 written again. The same content twice is the same blob. Staging keys lie in one folder per partition, so that the
@@ -20,16 +20,13 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, ObjectStore
 
 from streams.links.fetching.local_file import LocalFile
+from streams.links.fetching.retry import StoreUnavailable
 from streams.links.limits import MIB
 
 Shelf = Literal["sha256", "rejected/sha256"]
 
 PART_BYTES = 8 * MIB  # object stores take parts of at least 5 MiB
 PARTS_IN_FLIGHT_MAX = 2
-
-
-class StoreUnavailable(Exception):
-    """The blob store does not take what was fetched. Nothing is recorded as long as that is so."""
 
 
 class Blobs:
@@ -149,7 +146,7 @@ def _unavailable() -> Iterator[None]:
 
 
 def _sync(*paths: Path) -> None:
-    """Bring the names in folders to the disk, too."""
+    """Flush the folders, so that the rename in them is durable."""
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         try:

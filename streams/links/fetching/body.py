@@ -1,17 +1,28 @@
-"""What a body turns out to be while it flows: inflated where it is gzip, counted, hashed, its first bytes kept."""
+"""Read a body as it comes: inflate it where it is gzip, within bounds; count and hash it, keep its first bytes."""
 
 import hashlib
+import zlib
 from collections.abc import Iterable, Iterator
 
 from streams.links.content_type import GZIP_MAGIC, HEAD_BYTES
-from streams.links.fetching.inflate import Inflater
-from streams.links.limits import FetchLimits
+from streams.links.limits import MIB, FetchLimits
+
+PIECE_BYTES = MIB
+_GZIP = 16 + zlib.MAX_WBITS  # https://docs.python.org/3/library/zlib.html#zlib.decompressobj
 
 
-class Intake:
+class CannotInflate(Exception):
+    """The bytes are not a whole gzip stream."""
+
+
+class TooInflated(Exception):
+    """The stream grows beyond the limits: a bomb, or larger than this installation wants."""
+
+
+class Body:
     """Takes the blocks of one body as they came over the wire, gives back the pieces to store.
 
-    Feeding and taking may go on in two threads: the next piece is inflated while the last one is hashed.
+    `feed` and `take` may be called in two threads: the next piece is inflated while the last one is hashed.
     """
 
     def __init__(self, limits: FetchLimits, *, inflate: bool) -> None:
@@ -44,7 +55,7 @@ class Intake:
         return self._sha256.hexdigest()
 
     def feed(self, block: bytes) -> Iterator[bytes]:
-        """Yield what to store of `block`; raise as `Inflater` does."""
+        """Yield what to store of `block`; raise `CannotInflate` or `TooInflated`."""
         if not self._started:
             # One byte does not tell what it is; wait for the second.
             self._start += block
@@ -66,3 +77,41 @@ class Intake:
         if self._inflate and self._start.startswith(GZIP_MAGIC):
             self._inflater = Inflater(self._limits)
         return self._start
+
+
+class Inflater:
+    """Inflates one gzip stream (of one or more members, RFC 1952), never holding more than a piece of its output."""
+
+    def __init__(self, limits: FetchLimits) -> None:
+        self._limits = limits
+        self._member = zlib.decompressobj(_GZIP)
+        self._bytes_in = 0
+        self._bytes_out = 0
+
+    def feed(self, block: bytes) -> Iterator[bytes]:
+        """Yield what `block` inflates to, at most `PIECE_BYTES` at a time; raise `CannotInflate` or `TooInflated`."""
+        limits = self._limits
+        self._bytes_in += len(block)
+        more = bool(block)
+        while more:
+            if self._member.eof:
+                self._member = zlib.decompressobj(_GZIP)
+            try:
+                piece = self._member.decompress(block, PIECE_BYTES)
+            except zlib.error:
+                raise CannotInflate from None
+            self._bytes_out += len(piece)
+            out = self._bytes_out
+            is_bomb = out > limits.inflate_ratio_after_bytes and out > self._bytes_in * limits.inflate_ratio_max
+            if is_bomb or out > limits.inflated_bytes_max:
+                raise TooInflated
+            if piece:
+                yield piece
+            block = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+            # A full piece may leave output behind inside zlib even where no input is left.
+            more = bool(block) or (len(piece) == PIECE_BYTES and not self._member.eof)
+
+    def end(self) -> None:
+        """Raise `CannotInflate` unless the stream has come to its end."""
+        if not self._member.eof:
+            raise CannotInflate

@@ -1,4 +1,4 @@
-"""The HTTP client for links. It connects to public addresses only, and sends what the link says and nothing else."""
+"""Request links over HTTP: from public addresses only, and sending what the link says and nothing else."""
 
 import asyncio
 import socket
@@ -141,7 +141,7 @@ class AddressRefused(OSError):
 
 
 class PublicResolver(AbstractResolver):
-    """Refuses a name as soon as one of its addresses is not public: such a name plays games."""
+    """Refuses a host name if any of its addresses is not public (DNS rebinding)."""
 
     def __init__(self, resolver: AbstractResolver) -> None:
         self._resolver = resolver

@@ -1,29 +1,30 @@
-"""Fetching one link: from the network through the intake into the blob store, with every limit held."""
+"""Fetch one link: from the network through `body` into the blob store, within every limit."""
 
 import asyncio
 import base64
 import hashlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 import aiohttp
-import stamina
 
 from models.reasons import LinkReason
 from streams.concurrency import iterate_in_thread
 from streams.engine.fatal import where
 from streams.links import content_type, events
-from streams.links.fetching.blobs import Blobs, StoreUnavailable, Writing
-from streams.links.fetching.body import Intake
+from streams.links.fetching import retry
+from streams.links.fetching.blobs import Blobs, Shelf, Writing
+from streams.links.fetching.body import Body, CannotInflate, TooInflated
 from streams.links.fetching.client import Client, blocks
-from streams.links.fetching.inflate import CannotInflate, TooInflated
+from streams.links.fetching.progress import Progress
 from streams.links.fetching.read_ahead import read_ahead
-from streams.links.fetching.retry import Failure, is_expired, may_differ, may_retry
+from streams.links.fetching.retry import DEFAULT_POLICY, Failure, RetryPolicy, StoreUnavailable
 from streams.links.limits import KIB, FetchLimits
-from streams.links.link import Facts, Link, Outcome
+from streams.links.link import Link, Outcome, StoredBody
 
 INFLATED_AT_ONCE = 4  # pieces
 ERROR_BYTES = 4 * KIB  # how much of an error's body is looked at
@@ -44,118 +45,89 @@ _GZIP_ENCODINGS = frozenset({"gzip", "x-gzip"})
 _DIGESTS = (("x-amz-checksum-sha256", "sha256"), ("Content-MD5", "md5"))
 
 
-class Progress(Protocol):
-    """Who wants to know how a fetch is doing."""
-
-    def received(self, byte_count: int) -> None:
-        """Note bytes from the network."""
-
-    def failed(self) -> None:
-        """Note that an attempt failed and another one follows."""
-
-
 class Fetcher:
     """Fetches links, one call each; safe to call many times at once."""
 
     def __init__(
-        self, client: Client, blobs: Blobs, limits: FetchLimits, *, clock: Callable[[], float] = time.time
+        self,
+        client: Client,
+        blobs: Blobs,
+        limits: FetchLimits,
+        *,
+        retries: RetryPolicy = DEFAULT_POLICY,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
         self._blobs = blobs
         self._limits = limits
+        self._retries = retries
         self._clock = clock
         self._receiving = 0
 
     async def fetch(self, link: Link, *, partition: int, progress: Progress) -> Outcome:
         """Return how `link` ended. Takes as long as its deadline and the limits allow."""
-        if link.settled is not None:
-            return Outcome(link.settled.outcome, link.settled.reason, at=self._now())
+        if link.early is not None:
+            return Outcome(link.early.outcome, link.early.reason, at=self._now())
         failure = Failure("no_link")
         for place, url in enumerate(link.urls, 1):
+            is_last = place == len(link.urls)
+            attempt = partial(self._attempt, link, url, partition, progress, keeps_bad=is_last)
             try:
-                facts = await self._fetch(link, url, partition, progress, last=place == len(link.urls))
-                return Outcome("stored", facts=facts, at=self._now())
+                body = await retry.until_ended(
+                    attempt, self._retries, left_s=partial(self._left_s, link), failed=progress.failed
+                )
+                return Outcome("stored", body=body, at=self._now())
             except Failure as error:
                 failure = error
-                if not may_differ(error):
+                if not retry.may_differ(error):
                     break
-        outcome: Any = "expired" if is_expired(failure, left_s=self._left_s(link)) else "failed"
-        return Outcome(outcome, failure.reason, failure.facts, at=self._now())
+        outcome: Any = "expired" if retry.is_expired(failure, left_s=self._left_s(link)) else "failed"
+        return Outcome(outcome, failure.reason, failure.body, at=self._now())
 
-    async def _fetch(self, link: Link, url: str, partition: int, progress: Progress, *, last: bool) -> Facts:
-        number = 0
-        decided: dict[tuple[int, str], bool] = {}
-
-        def again(failure: Failure) -> bool:
-            """Decide once for each attempt: bad bytes are kept only where no attempt follows."""
-            left_s = self._left_s(link)
-            return decided.setdefault(
-                (number, failure.reason), may_retry(failure, attempt=number, left_s=left_s, limits=self._limits)
-            )
-
-        def ended(error: Exception) -> bool:
-            """Tell how an attempt ended, and whether another one follows."""
-            # What cannot be stored is not lost as long as the link lives; nothing is recorded before we know.
-            away = isinstance(error, StoreUnavailable)
-            follows = away or (isinstance(error, Failure) and again(error))
-            if away:
-                events.STORE_AWAY(error=str(error))
-            if follows:
-                progress.failed()
-            return follows
-
-        async for attempt in stamina.retry_context(
-            on=ended,
-            attempts=None,
-            timeout=None,
-            wait_initial=self._limits.retry_wait_s,
-            wait_max=self._limits.retry_wait_s_max,
-            wait_jitter=self._limits.retry_wait_s,
-        ):
-            with attempt:
-                number = attempt.num
-                keep_bad = lambda failure: last and not again(failure)  # noqa: E731
-                return await self._foreseen(self._attempt(link, url, partition, progress, keep_bad))
-        raise AssertionError("unreachable: stamina raises what the last attempt raised")
-
-    async def _foreseen(self, attempt: Awaitable[Facts]) -> Facts:
-        """Make a failure of what nobody foresaw: it may pass, and is nobody's but this link's."""
+    async def _attempt(
+        self, link: Link, url: str, partition: int, progress: Progress, number: int, *, keeps_bad: bool
+    ) -> StoredBody:
+        """Return what was stored; raise `Failure` or `StoreUnavailable`."""
         try:
-            return await attempt
+            return await self._store(link, url, partition, progress, number, keeps_bad=keeps_bad)
         except (Failure, StoreUnavailable):
             raise
-        except Exception as error:  # noqa: BLE001 - see above
+        except Exception as error:  # noqa: BLE001 - it may pass, and is nobody's but this link's
             events.BROKEN(error=where(error))
             raise Failure("unprocessable") from None
 
-    async def _attempt(
-        self, link: Link, url: str, partition: int, progress: Progress, keep_bad: Callable[[Failure], bool]
-    ) -> Facts:
+    async def _store(
+        self, link: Link, url: str, partition: int, progress: Progress, number: int, *, keeps_bad: bool
+    ) -> StoredBody:
+        """Store the body behind `url`; a bad one aside, with `keeps_bad` and if no attempt follows."""
         async with self._client.open(url) as response:
             await self._check_status(response)
-            inflate = _is_gzip(response) or (link.kind == "bundle" and link.expects == "json")
-            intake = Intake(self._limits, inflate=inflate)
+            inflate = _encoding(response) in _GZIP_ENCODINGS or (link.kind == "bundle" and link.expects == "json")
+            body = Body(self._limits, inflate=inflate)
             async with self._blobs.writing(partition) as writing:
-                failure = await self._receive(response, intake, writing, progress)
-                if failure is None and content_type.contradicts(link.expects, intake.head, strict=link.strict):
+                failure = await self._receive(response, body, writing, progress)
+                if failure is None and content_type.contradicts(link.expects, body.head, strict=link.strict):
                     failure = Failure("wrong_content")
                 if failure is None:
-                    return await _facts(response, intake, writing, "sha256")
-                if intake.bytes and keep_bad(failure):
-                    failure = Failure(failure.reason, await _facts(response, intake, writing, "rejected/sha256"))
-                raise failure
+                    return await _stored(response, body, writing, "sha256")
+                if not (body.bytes and keeps_bad):
+                    raise failure
+                left_s = self._left_s(link)
+                final = not retry.may_retry(failure, attempt=number, left_s=left_s, policy=self._retries)
+                kept = await _stored(response, body, writing, "rejected/sha256") if final else None
+                raise Failure(failure.reason, kept, final=final)
 
     async def _receive(
-        self, response: aiohttp.ClientResponse, intake: Intake, writing: Writing, progress: Progress
+        self, response: aiohttp.ClientResponse, body: Body, writing: Writing, progress: Progress
     ) -> Failure | None:
         """Take in the whole body; return what is wrong with it."""
         digest = _declared_digest(response.headers)
         self._receiving += 1
         try:
-            pieces = _pieces(intake, self._limited(response, progress), digest[0] if digest else None)
+            pieces = _pieces(body, self._limited(response, progress), digest[0] if digest else None)
             async with aclosing(read_ahead(pieces, self._waiting_bytes_max)) as batches:
                 async for batch in batches:
-                    await asyncio.gather(asyncio.to_thread(intake.take, batch), writing.write(batch))
+                    await asyncio.gather(asyncio.to_thread(body.take, batch), writing.write(batch))
         except Failure as failure:
             return failure
         except CannotInflate:
@@ -192,8 +164,7 @@ class Fetcher:
         """Raise `Failure` unless the answer has the content."""
         status = response.status
         if status == _OK:
-            encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-            if encoding != "identity" and encoding not in _GZIP_ENCODINGS:
+            if _encoding(response) not in {"identity", *_GZIP_ENCODINGS}:
                 raise Failure("wrong_encoding")
             return
         if status in range(300, 400):
@@ -221,30 +192,30 @@ class Fetcher:
         return datetime.fromtimestamp(self._clock(), UTC)
 
 
-async def _facts(response: aiohttp.ClientResponse, intake: Intake, writing: Writing, shelf: Any) -> Facts:  # noqa: ANN401
-    blob = await writing.keep(intake.sha256, shelf)
+async def _stored(response: aiohttp.ClientResponse, body: Body, writing: Writing, shelf: Shelf) -> StoredBody:
+    blob = await writing.keep(body.sha256, shelf)
     headers = response.headers
-    return Facts(intake.bytes, intake.sha256, blob, _text(headers.get("ETag")), _text(headers.get("Last-Modified")))
+    return StoredBody(body.bytes, body.sha256, blob, _text(headers.get("ETag")), _text(headers.get("Last-Modified")))
 
 
-async def _pieces(intake: Intake, blocks_: AsyncIterator[bytes], digest: Any) -> AsyncIterator[bytes]:  # noqa: ANN401
+async def _pieces(body: Body, blocks_: AsyncIterator[bytes], digest: Any) -> AsyncIterator[bytes]:  # noqa: ANN401
     """Yield what to store of a body."""
     async for block in blocks_:
         if digest:
             digest.update(block)
-        if not intake.inflates:
-            for piece in intake.feed(block):
+        if not body.inflates:
+            for piece in body.feed(block):
                 yield piece
             continue
         # Inflating takes long enough to need a thread.
-        async for piece in iterate_in_thread(intake.feed(block), None, batch=INFLATED_AT_ONCE):
+        async for piece in iterate_in_thread(body.feed(block), None, batch=INFLATED_AT_ONCE):
             yield piece
-    for piece in intake.end():
+    for piece in body.end():
         yield piece
 
 
-def _is_gzip(response: aiohttp.ClientResponse) -> bool:
-    return response.headers.get("Content-Encoding", "").strip().lower() in _GZIP_ENCODINGS
+def _encoding(response: aiohttp.ClientResponse) -> str:
+    return response.headers.get("Content-Encoding", "identity").strip().lower()
 
 
 def _text(header: str | None) -> str | None:

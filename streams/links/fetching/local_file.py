@@ -1,4 +1,4 @@
-"""A file in a local folder: written while its content comes, on the disk once it is closed."""
+"""Write a file in a local folder while its content comes; it is on the disk once it is closed."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ WRITE_BACK_BYTES = 8 * MIB
 
 
 class LocalFile:
-    """A new file, and the folders above it. Its thread may outlive who waits for it, so each step has it alone."""
+    """A new file and its folders. A cancelled caller may leave its thread running, so every step takes the lock."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -30,7 +30,7 @@ class LocalFile:
         await asyncio.to_thread(self._write, pieces)
 
     async def close(self) -> None:
-        """Bring the file to the disk: a link is dead by the time a power cut is over."""
+        """Flush and fsync: the link will have expired by the time a power cut is over, this copy must survive it."""
         await asyncio.to_thread(self._close)
 
     async def discard(self) -> None:

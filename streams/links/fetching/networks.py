@@ -1,4 +1,4 @@
-"""Which addresses are on the internet, by IANA's registries: `ipaddress` says it differently in each Python."""
+"""Tell which addresses are on the internet, by IANA's registries: `ipaddress` differs from Python to Python. Pure."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 

@@ -11,7 +11,7 @@ from models import envelope, messages, records, topics
 from models.errors import Poison
 from streams.links import content_type
 from streams.links.fetching import address
-from streams.links.link import Link, Settled, moment
+from streams.links.link import EarlyOutcome, Link, moment
 from streams.links.listing import unknown_types
 from streams.links.listing.deadline import deadline
 
@@ -35,7 +35,7 @@ class _Found(NamedTuple):
     urls: tuple[str, ...]
     expects: content_type.Kind
     record: dict[str, Any]
-    settled: Settled | None = None
+    early: EarlyOutcome | None = None
 
 
 def links(kind: str, value: bytes, source: Source) -> list[Link]:
@@ -65,7 +65,7 @@ def links(kind: str, value: bytes, source: Source) -> list[Link]:
             deadline=deadline(found.urls[0] if found.urls else "", kind=kind, when=sent, received=received),
             expects=found.expects,
             record=common | found.record,
-            settled=found.settled,
+            early=found.early,
         )
         for index, found in enumerate(map(_readable, _carried(told.links, delivery)))
     ]
@@ -94,7 +94,7 @@ def links_of_unknown(value: bytes, source: Source, key: bytes, *, count_max: int
         Link(
             id=f"{source.ce_id}/document/{index}",
             kind="document",
-            urls=(found.url,) if found.settled is None else (),
+            urls=(found.url,) if found.early is None else (),
             key=owner,
             source=source.position,
             index=index,
@@ -103,7 +103,7 @@ def links_of_unknown(value: bytes, source: Source, key: bytes, *, count_max: int
             deadline=deadline(found.url, kind=topics.UNRECOGNISED, when=sent, received=received),
             expects="unknown",
             record=common | {"path": found.path},
-            settled=found.settled,
+            early=found.early,
         )
         for index, found in enumerate(unknown_types.found(body, count_max=count_max))
     ]
@@ -129,7 +129,9 @@ def _carried(rule: messages.Links | None, delivery: Any) -> Iterator[_Found]:  #
 def _readable(found: _Found) -> _Found:
     """Leave out what cannot be read as a link: it needs no fetching, and no place in the table."""
     urls = tuple(url for url in found.urls if address.parse(url))
-    return found._replace(urls=urls, settled=found.settled if urls or not found.urls else Settled("failed", "bad_link"))
+    return found._replace(
+        urls=urls, early=found.early if urls or not found.urls else EarlyOutcome("failed", "bad_link")
+    )
 
 
 def _documents(delivery: records.DocumentBulkDownloadUrls | records.DocumentBulkDownloadPaged) -> Iterator[_Found]:
@@ -140,7 +142,7 @@ def _documents(delivery: records.DocumentBulkDownloadUrls | records.DocumentBulk
             urls,
             content_type.declared(entry.mime_type),
             {"documentId": entry.id, "fileName": entry.file_name, "mimeType": entry.mime_type},
-            None if urls else Settled("failed", "no_link"),
+            None if urls else EarlyOutcome("failed", "no_link"),
         )
 
 
@@ -154,7 +156,7 @@ def _consolidated(delivery: records.ConsolidatedData) -> Iterator[_Found]:
     }
     asked = filters.conversion_type if filters and filters.conversion_type in FORMATS.values() else "json"
     if delivery.status == "failed":
-        yield _Found("bundle", (), "unknown", facts | {"format": asked}, Settled("failed", "query_failed"))
+        yield _Found("bundle", (), "unknown", facts | {"format": asked}, EarlyOutcome("failed", "query_failed"))
         return
     offered = _offered(delivery.bundle or {})
     for name, urls in offered.items():
@@ -162,8 +164,8 @@ def _consolidated(delivery: records.ConsolidatedData) -> Iterator[_Found]:
         yield _Found("bundle", urls, expects, facts | {"format": name})
     if not offered:
         empty = isinstance(delivery.bundle, dict) and not delivery.bundle.get("entry")
-        settled = Settled("stored") if empty else Settled("failed", "no_link")
-        yield _Found("bundle", (), "unknown", facts | {"format": asked}, settled)
+        early = EarlyOutcome("stored") if empty else EarlyOutcome("failed", "no_link")
+        yield _Found("bundle", (), "unknown", facts | {"format": asked}, early)
 
 
 def _offered(bundle: dict[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -186,8 +188,8 @@ def _bundle(delivery: records.Common, rule: messages.BundleLink) -> _Found:
     fields = delivery.model_dump(by_alias=True)
     url, status = fields.get(rule.field), fields.get("status")
     if rule.needs_status and status and status != rule.needs_status:
-        return _Found("bundle", (), "json", facts, Settled("failed", "source_failed"))
-    return _Found("bundle", _urls(url), "json", facts, None if url else Settled("failed", "no_link"))
+        return _Found("bundle", (), "json", facts, EarlyOutcome("failed", "source_failed"))
+    return _Found("bundle", _urls(url), "json", facts, None if url else EarlyOutcome("failed", "no_link"))
 
 
 def _bulk_result(delivery: records.BulkPatientCreate) -> Iterator[_Found]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 from models import body as bodies
 from models.errors import Poison
 from streams.links.fetching import address
-from streams.links.link import Settled
+from streams.links.link import EarlyOutcome
 
 PATH_CHARS_MAX = 1024
 LOOKS_MAX = 2000  # texts of one body that are looked at: more than the links that are listed at most
@@ -25,7 +25,7 @@ class FoundLink(NamedTuple):
 
     path: str
     url: str
-    settled: Settled | None = None
+    early: EarlyOutcome | None = None
 
 
 def read(value: bytes) -> dict[str, Any]:
@@ -43,9 +43,9 @@ def found(body: dict[str, Any], *, count_max: int) -> list[FoundLink]:
     """
     texts = list(islice(_texts(body), LOOKS_MAX + 1))
     every = [link for place, text in texts[:LOOKS_MAX] if (link := _link(place, text))]
-    every.sort(key=lambda link: link.settled is not None)
+    every.sort(key=lambda link: link.early is not None)
     left_out = [link.path for link in every[count_max:]] or [_path(place) for place, _ in texts[LOOKS_MAX:]]
-    return every[:count_max] + [FoundLink(path, "", Settled("failed", "too_many_links")) for path in left_out[:1]]
+    return every[:count_max] + [FoundLink(path, "", EarlyOutcome("failed", "too_many_links")) for path in left_out[:1]]
 
 
 def _link(place: Place, text: str) -> FoundLink | None:
@@ -54,7 +54,7 @@ def _link(place: Place, text: str) -> FoundLink | None:
         return None
     if any(name.lower() == _SIGNED for name in url.query):
         return FoundLink(_path(place), text)
-    return FoundLink(_path(place), text, Settled("failed", "not_signed")) if url.scheme == "https" else None
+    return FoundLink(_path(place), text, EarlyOutcome("failed", "not_signed")) if url.scheme == "https" else None
 
 
 def _texts(body: dict[str, Any]) -> Iterator[tuple[Place, str]]:

@@ -1,11 +1,10 @@
-"""Publishing the rows of a bulk result, from our own copy: in steps that each say how far it is."""
+"""Publish the rows of a bulk result from our own copy, in steps that each say how far it is."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Literal
 
-import stamina
 from msgspec import structs
 
 from models.errors import Poison
@@ -13,8 +12,10 @@ from models.reasons import TOO_LARGE, UNPROCESSABLE, LinksReason
 from streams.engine.fatal import where
 from streams.engine.job import Output
 from streams.links import events
-from streams.links.fetching.blobs import Blobs, StoreUnavailable
-from streams.links.link import Facts, Link, encode, moment, state_key
+from streams.links.fetching import retry
+from streams.links.fetching.blobs import Blobs
+from streams.links.fetching.retry import RetryPolicy, StoreUnavailable
+from streams.links.link import Link, StoredBody, encode, moment, state_key
 from streams.links.publishing import bulk_csv
 from streams.links.publishing.committer import Settle, tell
 from streams.links.publishing.lines import Lines
@@ -22,7 +23,6 @@ from streams.links.publishing.records import Outputs
 from streams.links.tasks import Parts
 
 ROWS_MAX = 500  # per write
-RETRY_WAIT_S = 0.5  # at first, while the store is away
 
 Numbered = tuple[int, Output]
 Attempt = Callable[[int, bytes], AbstractAsyncContextManager[None]]
@@ -32,7 +32,15 @@ class BulkRows:
     """Publishes bulk results that are in the store."""
 
     def __init__(
-        self, settle: Settle, outputs: Outputs, blobs: Blobs, parts: Parts, *, rows_max: int, attempt: Attempt
+        self,
+        settle: Settle,
+        outputs: Outputs,
+        blobs: Blobs,
+        parts: Parts,
+        *,
+        rows_max: int,
+        retries: RetryPolicy,
+        attempt: Attempt,
     ) -> None:
         """`rows_max`: of one result; `attempt`: within it one is worked on."""
         self._settle = settle
@@ -40,6 +48,7 @@ class BulkRows:
         self._blobs = blobs
         self._parts = parts
         self._rows_max = rows_max
+        self._retries = retries
         self._attempt = attempt
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
@@ -58,19 +67,19 @@ class BulkRows:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _publish(self, partition: int, result: "_Result") -> None:
-        reason: LinksReason | Literal[""] | None = None
-        async for attempt in stamina.retry_context(
-            on=_is_away, attempts=None, timeout=None, wait_initial=RETRY_WAIT_S, wait_jitter=RETRY_WAIT_S
-        ):
-            with attempt:
-                if self._stopped:
-                    return
-                async with self._attempt(partition, state_key(result.link)):
-                    reason = await self._steps(partition, result)
+        key = state_key(result.link)
+
+        async def attempt(_number: int) -> LinksReason | Literal[""] | None:
+            if self._stopped:
+                return None
+            async with self._attempt(partition, key):
+                return await self._steps(partition, result)
+
+        reason = await retry.until_ended(attempt, self._retries)
         if reason is None:
             return
-        key, link = state_key(result.link), result.link
-        refused = [self._outputs.quarantined(link, b"", reason, place=0, blob=result.facts.blob)] if reason else []
+        link = result.link
+        refused = [self._outputs.quarantined(link, b"", reason, place=0, blob=result.body.blob)] if reason else []
         if await self._settle(partition, refused, {key: None}):
             tell(link.kind, "failed" if reason else "stored", reason)
 
@@ -109,12 +118,11 @@ class BulkRows:
 class _Result:
     """One result, and how far its rows are published."""
 
-    def __init__(self, link: Link, facts: Facts, outputs: Outputs, blobs: Blobs, *, rows_max: int) -> None:
+    def __init__(self, link: Link, body: StoredBody, outputs: Outputs, blobs: Blobs, *, rows_max: int) -> None:
         self.link = link
-        self.facts = facts
-        self.lacks: LinksReason | Literal[""] = (
-            ""  # what is wrong with the file as a whole, although all of its rows were looked at
-        )
+        self.body = body
+        # What is wrong with the file as a whole, although all of its rows were looked at.
+        self.lacks: LinksReason | Literal[""] = ""
         self._outputs = outputs
         self._blobs = blobs
         self._rows_max = rows_max
@@ -150,7 +158,7 @@ class _Result:
     async def _lines(self) -> AsyncIterator[list[bytes]]:
         """Yield the lines of the file, some at a time; cut in a thread, as a file may be all lines, or one."""
         lines = Lines(bulk_csv.ROW_BYTES_MAX)
-        async for chunk in self._blobs.chunks(self.facts.blob):
+        async for chunk in self._blobs.chunks(self.body.blob):
             if ended := await asyncio.to_thread(lines.feed, chunk):
                 yield ended
         if rest := lines.end():
@@ -173,7 +181,7 @@ class _Result:
             row = bulk_csv.read(names, line, ragged=ragged)
             if row is None:
                 unread += 1
-                blob = self.facts.blob if len(line) > bulk_csv.ROW_BYTES_MAX else None
+                blob = self.body.blob if len(line) > bulk_csv.ROW_BYTES_MAX else None
                 outputs.append(
                     (number, self._outputs.quarantined(self.link, line, "unreadable_row", place=number, blob=blob))
                 )
@@ -182,11 +190,3 @@ class _Result:
         if unread:
             events.ROWS_UNREAD(unread)
         return outputs
-
-
-def _is_away(error: Exception) -> bool:
-    """Tell whether to try again: nothing is lost as long as the file is there."""
-    away = isinstance(error, StoreUnavailable)
-    if away:
-        events.STORE_AWAY(error=str(error))
-    return away

@@ -30,14 +30,14 @@ def topic(link: Link) -> str:
 
 def record(link: Link, outcome: Outcome) -> bytes:
     """Return the value of the `documents` or `bundles` record; never the link itself."""
-    facts = outcome.facts
-    empty = link.settled is not None and link.settled.outcome == "stored"
+    body = outcome.body
+    empty = link.early is not None and link.early.outcome == "stored"
     fields: dict[str, Any] = link.record | {
-        "bytes": facts.bytes if facts else 0 if empty else None,
-        "sha256": facts.sha256 if facts else None,
-        "blob": facts.blob if facts else None,
-        "etag": facts.etag if facts else None,
-        "lastModified": facts.last_modified if facts else None,
+        "bytes": body.bytes if body else 0 if empty else None,
+        "sha256": body.sha256 if body else None,
+        "blob": body.blob if body else None,
+        "etag": body.etag if body else None,
+        "lastModified": body.last_modified if body else None,
         "deadline": headers.timestamp(link.deadline) if link.urls else None,
         "fetchedAt": headers.timestamp(outcome.at) if outcome.at else None,
         "outcome": outcome.outcome,

@@ -11,7 +11,7 @@ from typing import Protocol
 from streams.engine.fatal import where
 from streams.links import events
 from streams.links.fetching import address
-from streams.links.fetching.fetch import Progress
+from streams.links.fetching.progress import Progress
 from streams.links.limits import FetchLimits
 from streams.links.link import Link, Outcome
 from streams.links.scheduling.resequencer import Departure, Departures
@@ -36,21 +36,7 @@ class _Fetching:
         self.link = link
         self.name = _name(partition, link)
         self.listed_s = time.monotonic()
-        self.started_s = 0.0
-        self.bytes = 0
-        self.retries = False
-
-    def received(self, byte_count: int) -> None:
-        self.bytes += byte_count
-        events.RECEIVED(byte_count)
-
-    def failed(self) -> None:
-        self.retries = True
-        events.RETRIED()
-
-    def is_slow(self, now_s: float, limits: FetchLimits) -> bool:
-        passed_s = now_s - self.started_s
-        return self.retries or (passed_s >= limits.slow_after_s and self.bytes < passed_s * limits.slow_bytes_per_s)
+        self.progress: Progress | None = None
 
 
 class Fetchers:
@@ -123,15 +109,15 @@ class Fetchers:
 
     def _begin(self, name: str) -> None:
         fetching = self._links[name]
-        fetching.started_s = time.monotonic()
+        fetching.progress = Progress()
         self._fast[name] = fetching
-        self._tasks[name] = self._parts.start(self._work(fetching))
+        self._tasks[name] = self._parts.start(self._work(fetching, fetching.progress))
 
-    async def _work(self, fetching: _Fetching) -> None:
+    async def _work(self, fetching: _Fetching, progress: Progress) -> None:
         link, name, partition = fetching.link, fetching.name, fetching.partition
         events.STARTED(_left_s(link), kind=link.kind)
         try:
-            outcome = await self._fetch(link, partition=partition, progress=fetching)
+            outcome = await self._fetch(link, partition=partition, progress=progress)
         except Exception as error:  # noqa: BLE001 - one link must not stop the others, and must not be lost
             events.BROKEN(error=where(error))
             outcome = _unprocessable()
@@ -150,15 +136,14 @@ class Fetchers:
         self._finished(partition, departure)
 
     def _move_aside(self) -> None:
-        now_s = time.monotonic()
         for name, fetching in list(self._fast.items()):
-            if fetching.is_slow(now_s, self._limits) and self._schedule.slow(name):
+            if fetching.progress and fetching.progress.is_slow(self._limits) and self._schedule.slow(name):
                 del self._fast[name]
 
     def _tell(self) -> None:
         events.WAITING.set(self._schedule.waiting)
         events.RUNNING.set(self._schedule.running)
-        oldest = next((each.listed_s for each in self._links.values() if not each.started_s), None)
+        oldest = next((each.listed_s for each in self._links.values() if not each.progress), None)
         events.OLDEST_WAITING_S.set(time.monotonic() - oldest if oldest is not None else 0.0)
 
 

@@ -10,23 +10,32 @@ from obstore.store import MemoryStore
 from models import samples
 from streams.deliveries.normalize import normalize
 from streams.links.fetching.blobs import Blobs
+from streams.links.fetching.retry import DEFAULT_POLICY
 from streams.links.job import LinksJob
 from streams.links.limits import FetchLimits
-from streams.links.link import STATE_PREFIX, Facts, Outcome
+from streams.links.link import STATE_PREFIX, Outcome, StoredBody
 from tests.unit.engine.fakes import MemoryKafka, MemoryState, Process, Record
 
 PREFIX = "metriport."
 DOCUMENTS = PREFIX + "medical.document-bulk-download-urls"
 LIMITS = FetchLimits(order_wait_s=0.0)
-FACTS = Facts(12, "ab" * 32, "sha256/ab/abab", '"e"', "Thu, 30 Oct 2025 12:00:00 GMT")
-STORED = Outcome("stored", facts=FACTS)
+BODY = StoredBody(12, "ab" * 32, "sha256/ab/abab", '"e"', "Thu, 30 Oct 2025 12:00:00 GMT")
+STORED = Outcome("stored", body=BODY)
 
 
 class Stage:
     """`fetch` says how each link ends; by default it is stored."""
 
     def __init__(
-        self, fetch=None, *, limits=LIMITS, partitions=(0,), record_bytes_max=100_000, kafka=None, work_file=None
+        self,
+        fetch=None,
+        *,
+        limits=LIMITS,
+        retries=DEFAULT_POLICY,
+        partitions=(0,),
+        record_bytes_max=100_000,
+        kafka=None,
+        work_file=None,
     ):
         self.kafka = kafka or MemoryKafka()
         self.state = MemoryState(self.kafka)
@@ -35,7 +44,7 @@ class Stage:
         self.fetched = []
         self.partitions = partitions
         self._fetch = fetch or (lambda _link: STORED)
-        job = LinksJob(PREFIX, limits, self._open, end=self.died.append)
+        job = LinksJob(PREFIX, limits, self._open, retries=retries, end=self.died.append)
         sources = (DOCUMENTS, PREFIX + "medical.bulk-patient-create", PREFIX + "patient.admit")
         self.process = Process(
             job,

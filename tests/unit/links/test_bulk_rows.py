@@ -5,10 +5,11 @@ import hashlib
 import obstore
 import pytest
 
-from streams.links.fetching.blobs import Blobs, StoreUnavailable
+from streams.links.fetching.blobs import Blobs
+from streams.links.fetching.retry import RetryPolicy, StoreUnavailable
 from streams.links.limits import FetchLimits
-from streams.links.publishing import bulk_csv, bulk_rows
-from tests.unit.links.stage import FACTS, STORED, bulk, documents, running
+from streams.links.publishing import bulk_csv
+from tests.unit.links.stage import BODY, STORED, bulk, documents, running
 
 HEADER = b"externalid,metriportId,status,reason\n"
 
@@ -18,7 +19,7 @@ async def published(file, **options):
     key = f"sha256/{hashlib.sha256(file).hexdigest()}"
 
     def fetch(link):
-        return STORED._replace(facts=FACTS._replace(blob=key)) if link.kind == "bulk-result" else STORED
+        return STORED._replace(body=BODY._replace(blob=key)) if link.kind == "bulk-result" else STORED
 
     async with running(fetch, **options) as stage:
         await obstore.put_async(stage.store, key, file)
@@ -98,8 +99,7 @@ async def test_a_result_that_the_store_does_not_give_is_asked_for_until_it_does(
             yield chunk
 
     monkeypatch.setattr(Blobs, "chunks", sometimes)
-    monkeypatch.setattr(bulk_rows, "RETRY_WAIT_S", 0.0)
 
-    stage = await published(HEADER + b"a,,waiting,\n" * 3)
+    stage = await published(HEADER + b"a,,waiting,\n" * 3, retries=RetryPolicy(wait_s=0.0))
 
     assert [row["row"] for row in stage.found("bulk-patients")] == [1, 2, 3]

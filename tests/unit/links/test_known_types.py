@@ -9,7 +9,7 @@ from models import samples
 from models.errors import Poison
 from streams.deliveries.normalize import normalize
 from streams.links import link as codec
-from streams.links.link import Facts, Outcome
+from streams.links.link import Outcome, StoredBody
 from streams.links.listing import known_types
 from streams.links.listing.known_types import Source
 from streams.links.publishing import outcome
@@ -18,8 +18,8 @@ from streams.links.scheduling.resequencer import Departure
 
 SOURCE = Source("metriport.x/3/17", "m-1/0", 42, 1_761_825_600_000)
 AT = datetime(2025, 10, 30, 12, 13, tzinfo=UTC)
-FACTS = Facts(12, "ab" * 32, "sha256/ab/abab", '"e"', "Thu, 30 Oct 2025 12:00:00 GMT")
-STORED = Outcome("stored", facts=FACTS, at=AT)
+BODY = StoredBody(12, "ab" * 32, "sha256/ab/abab", '"e"', "Thu, 30 Oct 2025 12:00:00 GMT")
+STORED = Outcome("stored", body=BODY, at=AT)
 
 
 def listed(delivery):
@@ -61,8 +61,8 @@ def test_a_bundle_record_says_what_was_asked_for_and_what_came():
     assert fields["format"] == "json"
     assert fields["complete"] is False
     assert fields["filters"]["resources"] == ["Encounter", "Observation"]
-    assert (fields["bytes"], fields["sha256"], fields["blob"]) == (FACTS.bytes, FACTS.sha256, FACTS.blob)
-    assert (fields["etag"], fields["lastModified"]) == (FACTS.etag, FACTS.last_modified)
+    assert (fields["bytes"], fields["sha256"], fields["blob"]) == (BODY.bytes, BODY.sha256, BODY.blob)
+    assert (fields["etag"], fields["lastModified"]) == (BODY.etag, BODY.last_modified)
     assert fields["deadline"] == "2025-10-30T12:15:32.000Z"
     assert fields["fetchedAt"] == "2025-10-30T12:13:00.000Z"
     assert (fields["outcome"], fields["reason"]) == ("stored", None)
@@ -97,7 +97,7 @@ def test_a_pdf_is_one_link_of_its_format():
 def test_an_empty_result_is_stored_with_no_bytes_and_no_blob():
     (link,) = listed(samples.load("medical.consolidated-data.empty"))
 
-    fields = record(link, Outcome(link.settled.outcome, link.settled.reason, at=AT))
+    fields = record(link, Outcome(link.early.outcome, link.early.reason, at=AT))
 
     assert link.urls == ()
     assert (fields["outcome"], fields["bytes"], fields["blob"], fields["deadline"]) == ("stored", 0, None, None)
@@ -106,7 +106,7 @@ def test_an_empty_result_is_stored_with_no_bytes_and_no_blob():
 def test_a_failed_query_is_a_failed_bundle():
     (link,) = listed(samples.load("medical.consolidated-data.failed"))
 
-    assert (link.settled.outcome, link.settled.reason) == ("failed", "query_failed")
+    assert (link.early.outcome, link.early.reason) == ("failed", "query_failed")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_failed_query_is_a_failed_bundle():
 def test_a_completed_query_without_a_link_is_a_failed_bundle(bundle):
     (link,) = listed(consolidated(bundle=bundle))
 
-    assert (link.settled.outcome, link.settled.reason) == ("failed", "no_link")
+    assert (link.early.outcome, link.early.reason) == ("failed", "no_link")
 
 
 @pytest.mark.parametrize("kind", ["patient.admit", "patient.transfer", "patient.discharge"])
@@ -149,7 +149,7 @@ def test_each_document_is_a_link_with_its_name_and_type():
     fields = record(first, STORED)
     assert (fields["documentId"], fields["fileName"]) == (document["id"], document["fileName"])
     assert (first.expects, second.expects) == ("xml", "unknown")
-    assert (second.settled.outcome, second.settled.reason) == ("failed", "no_link")
+    assert (second.early.outcome, second.early.reason) == ("failed", "no_link")
     assert (first.id, second.id) == ("m-1/0/document/0", "m-1/0/document/1")
 
 
@@ -200,8 +200,8 @@ def test_what_cannot_be_read_as_a_link_is_settled_as_it_is_listed(url):
 
     odd, neighbour = listed(delivery)
 
-    assert (odd.settled.outcome, odd.settled.reason, odd.urls) == ("failed", "bad_link", ())
-    assert neighbour.settled is None
+    assert (odd.early.outcome, odd.early.reason, odd.urls) == ("failed", "bad_link", ())
+    assert neighbour.early is None
     assert json.loads(outcome.record(odd, Outcome("failed", "bad_link", at=AT)))["documentId"] == document["id"]
 
 
@@ -212,7 +212,7 @@ def test_of_two_links_to_a_bundle_the_one_that_can_be_read_is_enough():
 
     (link,) = listed(delivery)
 
-    assert (len(link.urls), link.settled) == (1, None)
+    assert (len(link.urls), link.early) == (1, None)
 
 
 def test_numbers_beyond_64_bits_pass_through_the_table():
@@ -269,7 +269,7 @@ def test_the_link_of_a_source_that_did_not_complete_is_not_fetched(status):
 
     (link,) = listed(delivery)
 
-    assert (link.urls, link.settled.outcome, link.settled.reason) == ((), "failed", "source_failed")
+    assert (link.urls, link.early.outcome, link.early.reason) == ((), "failed", "source_failed")
 
 
 @pytest.mark.parametrize("name", ["network-query.hie", "patient.pharmacy", "medical.discharge-summary"])
@@ -280,7 +280,7 @@ def test_a_message_that_should_carry_a_link_and_does_not_is_told(name):
 
     (link,) = listed(delivery)
 
-    assert (link.settled.outcome, link.settled.reason) == ("failed", "no_link")
+    assert (link.early.outcome, link.early.reason) == ("failed", "no_link")
 
 
 def test_each_document_of_a_page_has_a_link_under_either_name():

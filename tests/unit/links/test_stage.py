@@ -11,13 +11,14 @@ from streams.links import link as codec
 from streams.links.fetching.address import AddressRules
 from streams.links.fetching.client import Client
 from streams.links.fetching.fetch import Fetcher
+from streams.links.fetching.progress import Progress
 from streams.links.limits import FetchLimits
 from streams.links.link import Outcome
 from streams.links.publishing.records import HEADER_BYTES_MAX
 from streams.links.scheduling.dispatcher import Fetchers
 from streams.links.scheduling.schedule import Schedule
 from tests.unit.engine.fakes import MemoryKafka
-from tests.unit.links.stage import FACTS, STORED, documents, running
+from tests.unit.links.stage import BODY, STORED, documents, running
 from tests.unit.links.test_address import PIECES
 
 GOOD = "https://b.s3.amazonaws.com/k"
@@ -60,7 +61,7 @@ async def test_a_link_that_cannot_be_read_and_was_listed_by_an_older_version_is_
     )
     entry = codec.state_key(old), codec.encode(old)
 
-    async with running(lambda link: fetcher.fetch(link, partition=0, progress=None), listed=[entry]) as stage:
+    async with running(lambda link: fetcher.fetch(link, partition=0, progress=Progress()), listed=[entry]) as stage:
         stage.process.feed([documents(GOOD.replace("https", "http"))])
         await stage.settled()
 
@@ -82,17 +83,17 @@ def raising(_link):
     raise RuntimeError("nobody foresaw this")
 
 
-ODD_FACTS = {
-    "surrogate": FACTS._replace(etag="\udcff"),
-    "no-text": FACTS._replace(etag=b"\xff"),
-    "no-number": FACTS._replace(bytes="many"),
+ODD_BODIES = {
+    "surrogate": BODY._replace(etag="\udcff"),
+    "no-text": BODY._replace(etag=b"\xff"),
+    "no-number": BODY._replace(bytes="many"),
 }
 
 
-@pytest.mark.parametrize("facts", ODD_FACTS.values(), ids=ODD_FACTS.keys())
-async def test_a_record_that_cannot_be_made_goes_to_quarantine_and_its_neighbours_are_written(facts):
+@pytest.mark.parametrize("body", ODD_BODIES.values(), ids=ODD_BODIES.keys())
+async def test_a_record_that_cannot_be_made_goes_to_quarantine_and_its_neighbours_are_written(body):
     def fetch(link):
-        return STORED._replace(facts=facts) if link.index == 1 else STORED
+        return STORED._replace(body=body) if link.index == 1 else STORED
 
     async with running(fetch) as stage:
         stage.process.feed([documents(GOOD, GOOD, GOOD)])

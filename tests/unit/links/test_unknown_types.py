@@ -31,7 +31,7 @@ def nested(value, levels):
 def test_a_presigned_link_is_listed_with_its_place_however_deep_it_stands():
     (link,) = listed(nested(SIGNED, 10))
 
-    assert (link.kind, link.urls, link.settled, link.key) == ("document", (SIGNED,), None, "p-1")
+    assert (link.kind, link.urls, link.early, link.key) == ("document", (SIGNED,), None, "p-1")
     assert link.record["path"] == "$['payload']" + "['in'][0]" * 10
     assert link.record["type"] == "unrecognised"
 
@@ -39,7 +39,7 @@ def test_a_presigned_link_is_listed_with_its_place_however_deep_it_stands():
 def test_a_link_that_is_not_presigned_is_told_and_not_fetched():
     (link,) = listed({"page": "https://example.com/page"})
 
-    assert (link.urls, link.settled.reason) == ((), "not_signed")
+    assert (link.urls, link.early.reason) == ((), "not_signed")
 
 
 @pytest.mark.parametrize("text", ["http://loinc.org", "see https://b/k", "HTTPS", "https://[", "", "urn:uuid:1"])
@@ -56,7 +56,7 @@ def test_a_place_with_a_quote_in_its_name_is_written_as_json_path_has_it():
 def test_presigned_links_come_before_others_and_the_first_left_out_says_that_more_were():
     links = listed({"pages": ["https://a/1", SIGNED, "https://a/2", SIGNED]}, count_max=3)
 
-    assert [link.settled and link.settled.reason for link in links] == [None, None, "not_signed", "too_many_links"]
+    assert [link.early and link.early.reason for link in links] == [None, None, "not_signed", "too_many_links"]
 
 
 def test_a_body_full_of_links_costs_no_more_looks_than_a_few(monkeypatch):
@@ -67,7 +67,7 @@ def test_a_body_full_of_links_costs_no_more_looks_than_a_few(monkeypatch):
     links = listed({"pages": [f"https://a/{number}" for number in range(50_000)]}, count_max=3)
 
     assert len(looks) <= unknown_types.LOOKS_MAX
-    assert [link.settled.reason for link in links] == ["not_signed"] * 3 + ["too_many_links"]
+    assert [link.early.reason for link in links] == ["not_signed"] * 3 + ["too_many_links"]
 
 
 def test_the_place_of_every_value_is_not_written_down_for_the_sake_of_one_link():

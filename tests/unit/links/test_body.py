@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.links.fetching.body import Intake
-from streams.links.fetching.inflate import PIECE_BYTES, CannotInflate, Inflater, TooInflated
+from streams.links.fetching.body import PIECE_BYTES, Body, CannotInflate, Inflater, TooInflated
 from streams.links.limits import MIB, FetchLimits
 
 LIMITS = FetchLimits(inflated_bytes_max=8 * MIB, inflate_ratio_after_bytes=4 * MIB)
@@ -62,15 +61,15 @@ def test_what_is_not_a_whole_gzip_stream_is_refused(packed):
 
 
 @given(st.binary(max_size=3000), st.booleans(), st.booleans(), st.integers(1, 400))
-def test_an_intake_gives_back_what_was_meant(body, packed, inflate, step):
-    intake = Intake(LIMITS, inflate=inflate)
+def test_a_body_gives_back_what_was_meant(body, packed, inflate, step):
+    taken = Body(LIMITS, inflate=inflate)
     sent = gzip.compress(body) if packed else b"{" + body
 
-    pieces = [piece for place in range(0, len(sent), step) for piece in intake.feed(sent[place : place + step])]
-    whole = b"".join([*pieces, *intake.end()])
-    intake.take([whole])
+    pieces = [piece for place in range(0, len(sent), step) for piece in taken.feed(sent[place : place + step])]
+    whole = b"".join([*pieces, *taken.end()])
+    taken.take([whole])
 
     assert whole == (body if packed and inflate else sent)
-    assert intake.sha256 == hashlib.sha256(whole).hexdigest()
-    assert intake.bytes == len(whole)
-    assert intake.head == whole[:1024]
+    assert taken.sha256 == hashlib.sha256(whole).hexdigest()
+    assert taken.bytes == len(whole)
+    assert taken.head == whole[:1024]
