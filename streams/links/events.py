@@ -1,4 +1,4 @@
-"""What the links stage can tell. No event carries a link, an id or a file name."""
+"""Declare what the links stage logs and counts. No event carries a link, an id or a file name."""
 
 from models.telemetry import Event, counter, gauge, histogram
 
@@ -32,7 +32,9 @@ STORE_AWAY = Event(
     counter("blob_store_failures", "Attempts to store that failed and are made again; a full disk, most often."),
     fields=("error",),
 )
-OVERTAKEN = Event("bundle_overtaken", "warning", counter("bundles_overtaken", "Bundles that left before older ones."))
+RELEASED_EARLY = Event(
+    "bundle_overtaken", "warning", counter("bundles_overtaken", "Bundles released before older ones that hang.")
+)
 BROKEN = Event(
     "fetch_broken",
     "error",
@@ -42,7 +44,7 @@ BROKEN = Event(
 ENTRY_UNREADABLE = Event(
     "link_unreadable",
     "error",
-    counter("links_unreadable", "Entries of the work list that could not be read, and went to quarantine."),
+    counter("links_unreadable", "Entries of the table that could not be read, and went to quarantine."),
 )
 ROWS_UNREAD = Event(
     "bulk_rows_unread",

@@ -1,4 +1,4 @@
-"""The work list as state: a record's links are written into the table, fetched from there, and leave it when settled.
+"""List the links of each record in the table, fetch them from there, and take them off once their records are written.
 
 Reading never waits for fetching, so a link that hangs delays nobody. After a crash or a rebalance the partition's new
 owner goes on with what is listed.
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import structs
 
-from models import headers, topics
+from models import headers, reasons, topics
 from streams.engine.job import BatchedJob, Context, Output, Record, State
 from streams.links import link as link_codec
 from streams.links.fetching.blobs import Blobs
@@ -20,14 +20,13 @@ from streams.links.fetching.fetch import Fetcher
 from streams.links.fetching.progress import Progress
 from streams.links.fetching.retry import DEFAULT_POLICY, RetryPolicy
 from streams.links.limits import FetchLimits
-from streams.links.link import STATE_PREFIX, Link, Outcome, state_key
+from streams.links.link import STATE_PREFIX, Ended, Link, Outcome, state_key
 from streams.links.listing import known_types
 from streams.links.listing.known_types import Source
 from streams.links.publishing.bulk_rows import BulkRows
-from streams.links.publishing.committer import Settling
-from streams.links.publishing.records import Outputs
-from streams.links.scheduling.dispatcher import Fetchers
-from streams.links.scheduling.resequencer import Departure
+from streams.links.publishing.committer import Committer
+from streams.links.publishing.records import Records
+from streams.links.scheduling.dispatcher import Dispatcher
 from streams.links.tasks import Parts
 
 Open = Callable[[AsyncExitStack], Awaitable[tuple[Fetcher, Blobs]]]
@@ -51,9 +50,10 @@ class LinksJob(BatchedJob[list[Link]]):
         self._retries = retries
         self._open = open_
         self._parts = Parts(end)
-        self._records = Outputs(prefix)
-        self._engine: Context | None = None
-        self._term: _Term | None = None
+        self._records = Records(prefix)
+        self._context: Context | None = None
+        self._stack = AsyncExitStack()
+        self._assignment: _Assignment | None = None
         self.outputs = self._records.topics
         self.quarantine = self._records.quarantine
 
@@ -81,77 +81,71 @@ class LinksJob(BatchedJob[list[Link]]):
 
     # --- what it does beside that ----------------------------------------------------------------------------------
 
-    def bound(self, engine: Context) -> None:
+    def bound(self, context: Context) -> None:
         """Take the engine, before anything else."""
-        self._engine = engine
+        self._context = context
 
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Go on with what is listed."""
-        assert self._engine is not None, "the engine is bound first"
-        self._term = term = _Term(self._engine, self._records, self._limits, self._retries, self._parts)
-        await term.begin(partitions, self._open)
+        assert self._context is not None, "the engine is bound first"
+        fetcher, blobs = await self._open(self._stack)
+        self._assignment = assignment = _Assignment(
+            self._context,
+            self._records,
+            fetcher,
+            blobs,
+            limits=self._limits,
+            retries=self._retries,
+            parts=self._parts,
+        )
+        await assignment.begin(partitions)
 
     async def revoked(self) -> None:
         """Stop fetching; what is listed stays listed."""
-        if self._term is not None:
-            term, self._term = self._term, None
-            await term.end()
+        assignment, self._assignment = self._assignment, None
+        if assignment is not None:
+            await assignment.end()
+        await self._stack.aclose()
 
     def written(self, partition: int, changes: Mapping[bytes, bytes | None]) -> None:
         """Fetch what was listed just now."""
-        if self._term is not None:
-            self._term.take_on(partition, changes)
+        if self._assignment is not None:
+            self._assignment.take_on(partition, changes)
 
 
-class _Term:
-    """Everything that runs from one assignment to its end."""
+class _Assignment:
+    """Everything that runs from one assignment of partitions to its end."""
 
     def __init__(
-        self, engine: Context, records: Outputs, limits: FetchLimits, retries: RetryPolicy, parts: Parts
+        self,
+        context: Context,
+        records: Records,
+        fetcher: Fetcher,
+        blobs: Blobs,
+        *,
+        limits: FetchLimits,
+        retries: RetryPolicy,
+        parts: Parts,
     ) -> None:
-        self._engine = engine
-        self._records = records
-        self._limits = limits
-        self._retries = retries
-        self._stack = AsyncExitStack()
-        self._parts = parts
-        self._settling = Settling(engine.complete, records, parts)
-        self._rows: BulkRows | None = None
-        self._fetchers: Fetchers | None = None
+        self._context = context
+        self._fetcher = fetcher
+        self._blobs = blobs
+        self._committer = Committer(context, records, parts)
+        self._rows = BulkRows(context, records, blobs, parts, rows_max=limits.rows_max, retries=retries)
+        self._dispatcher = Dispatcher(self._fetch, limits, parts, release=self._publish)
 
-    async def begin(self, partitions: frozenset[int], open_: Open) -> None:
-        fetcher, blobs = await open_(self._stack)
-        self._rows = BulkRows(
-            self._engine.complete,
-            self._records,
-            blobs,
-            self._parts,
-            rows_max=self._limits.rows_max,
-            retries=self._retries,
-            attempt=self._engine.attempt,
-        )
-
-        async def fetch(link: Link, *, partition: int, progress: Progress) -> Outcome:
-            async with self._engine.attempt(partition, state_key(link)):
-                return await fetcher.fetch(link, partition=partition, progress=progress)
-
-        self._fetchers = Fetchers(fetch, self._limits, self._parts, finished=self._finished)
-        await asyncio.gather(*(blobs.sweep(partition) for partition in partitions))
+    async def begin(self, partitions: frozenset[int]) -> None:
+        await asyncio.gather(*(self._blobs.sweep(partition) for partition in partitions))
         for partition in sorted(partitions):
-            self.take_on(partition, dict(self._engine.scan(partition, STATE_PREFIX)))
-        self._fetchers.start()
+            self.take_on(partition, dict(self._context.scan(partition, STATE_PREFIX)))
+        self._dispatcher.start()
 
     async def end(self) -> None:
-        if self._fetchers:
-            await self._fetchers.stop()
-        await self._settling.stop()
-        if self._rows:
-            await self._rows.stop()
-        await self._stack.aclose()
+        await self._dispatcher.stop()
+        await self._committer.stop()
+        await self._rows.stop()
 
     def take_on(self, partition: int, listed: Mapping[bytes, bytes | None]) -> None:
-        assert self._fetchers is not None, "a term begins before it takes on links"
-        assert self._rows is not None, "a term begins before it takes on links"
         links = list[Link]()
         for key, value in listed.items():
             if not (key.startswith(STATE_PREFIX) and value):
@@ -159,22 +153,27 @@ class _Term:
             try:
                 link = link_codec.decode(value)
             except msgspec.MsgspecError:
-                self._settling.refuse(partition, key, value)
+                self._committer.refuse(partition, key, value)
                 continue
-            if self._engine.is_too_costly(partition, key):
-                self._settling.put(partition, Departure(link, Outcome("failed", "too_costly", at=datetime.now(UTC))))
+            if self._context.is_too_costly(partition, key):
+                outcome = Outcome("failed", reasons.TOO_COSTLY, at=datetime.now(UTC))
+                self._committer.put(partition, Ended(link, outcome))
             elif link.fetched:
                 self._rows.put(partition, link)
             else:
                 links.append(link)
-        self._fetchers.add(partition, links)
+        self._dispatcher.add(partition, links)
 
-    def _finished(self, partition: int, departure: Departure) -> None:
-        link, outcome = departure
-        if link.kind == "bulk-result" and outcome.outcome == "stored" and self._rows:
+    async def _fetch(self, link: Link, *, partition: int, progress: Progress) -> Outcome:
+        async with self._context.attempt(partition, state_key(link)):
+            return await self._fetcher.fetch(link, partition=partition, progress=progress)
+
+    def _publish(self, partition: int, ended: Ended) -> None:
+        link, outcome = ended
+        if link.kind == "bulk-result" and outcome.outcome == "stored":
             self._rows.put(partition, structs.replace(link, fetched=outcome.body))
         else:
-            self._settling.put(partition, departure)
+            self._committer.put(partition, ended)
 
 
 def _source(record: Record) -> Source:

@@ -11,7 +11,7 @@ from streams.deliveries.normalize import normalize
 from streams.links.fetching.address import AddressRules
 from streams.links.listing import known_types
 from streams.links.listing.known_types import Source
-from streams.links.publishing import outcome
+from streams.links.publishing import records
 
 
 def links_of(name, origin, *, now):
@@ -53,7 +53,7 @@ async def test_the_links_of_an_old_sample_are_expired(fetch):
         ended = await fetch(link, rules=AddressRules((), (origin,)))
 
     assert (ended.outcome, ended.reason) == ("expired", "forbidden")
-    assert json.loads(outcome.record(link, ended))["requestId"] == link.record["requestId"]
+    assert json.loads(records.record(link, ended))["requestId"] == link.record["requestId"]
 
 
 def test_what_is_served_is_about_the_patient_asked_for():

@@ -1,8 +1,8 @@
 """Publish the rows of a bulk result from our own copy, in steps that each say how far it is."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Literal
 
 from msgspec import structs
@@ -10,53 +10,43 @@ from msgspec import structs
 from models.errors import Poison
 from models.reasons import TOO_LARGE, UNPROCESSABLE, LinksReason
 from streams.engine.fatal import where
-from streams.engine.job import Output
+from streams.engine.job import Context, Output
 from streams.links import events
 from streams.links.fetching import retry
 from streams.links.fetching.blobs import Blobs
 from streams.links.fetching.retry import RetryPolicy, StoreUnavailable
 from streams.links.link import Link, StoredBody, encode, moment, state_key
 from streams.links.publishing import bulk_csv
-from streams.links.publishing.committer import Settle, tell
+from streams.links.publishing.committer import tell
 from streams.links.publishing.lines import Lines
-from streams.links.publishing.records import Outputs
+from streams.links.publishing.records import Records
 from streams.links.tasks import Parts
 
 ROWS_MAX = 500  # per write
 
 Numbered = tuple[int, Output]
-Attempt = Callable[[int, bytes], AbstractAsyncContextManager[None]]
 
 
 class BulkRows:
     """Publishes bulk results that are in the store."""
 
     def __init__(
-        self,
-        settle: Settle,
-        outputs: Outputs,
-        blobs: Blobs,
-        parts: Parts,
-        *,
-        rows_max: int,
-        retries: RetryPolicy,
-        attempt: Attempt,
+        self, context: Context, records: Records, blobs: Blobs, parts: Parts, *, rows_max: int, retries: RetryPolicy
     ) -> None:
-        """`rows_max`: of one result; `attempt`: within it one is worked on."""
-        self._settle = settle
-        self._outputs = outputs
+        """`rows_max`: of one result."""
+        self._context = context
+        self._records = records
         self._blobs = blobs
         self._parts = parts
         self._rows_max = rows_max
         self._retries = retries
-        self._attempt = attempt
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
 
     def put(self, partition: int, link: Link) -> None:
         """Publish the rows of `link`, whose result is `fetched`, from `rows_done` on."""
         assert link.fetched is not None, "only what is in the store is published"
-        result = _Result(link, link.fetched, self._outputs, self._blobs, rows_max=self._rows_max)
+        result = _Result(link, link.fetched, self._records, self._blobs, rows_max=self._rows_max)
         task = self._parts.start(self._publish(partition, result))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -72,15 +62,15 @@ class BulkRows:
         async def attempt(_number: int) -> LinksReason | Literal[""] | None:
             if self._stopped:
                 return None
-            async with self._attempt(partition, key):
+            async with self._context.attempt(partition, key):
                 return await self._steps(partition, result)
 
         reason = await retry.until_ended(attempt, self._retries)
         if reason is None:
             return
         link = result.link
-        refused = [self._outputs.quarantined(link, b"", reason, place=0, blob=result.body.blob)] if reason else []
-        if await self._settle(partition, refused, {key: None}):
+        refused = [self._records.quarantined(link, b"", reason, place=0, blob=result.body.blob)] if reason else []
+        if await self._context.complete(partition, refused, {key: None}):
             tell(link.kind, "failed" if reason else "stored", reason)
 
     async def _steps(self, partition: int, result: "_Result") -> LinksReason | Literal[""] | None:
@@ -102,28 +92,30 @@ class BulkRows:
 
     async def _write(self, partition: int, link: Link, numbered: Sequence[Numbered], done: Link) -> bool:
         try:
-            return await self._settle(partition, [output for _, output in numbered], {state_key(done): encode(done)})
+            return await self._context.complete(
+                partition, [output for _, output in numbered], {state_key(done): encode(done)}
+            )
         except Poison:
             for number, output in numbered:
                 await self._write_alone(partition, link, number, output)
-            return await self._settle(partition, [], {state_key(done): encode(done)})
+            return await self._context.complete(partition, [], {state_key(done): encode(done)})
 
     async def _write_alone(self, partition: int, link: Link, number: int, output: Output) -> None:
         try:
-            await self._settle(partition, [output], {})
+            await self._context.complete(partition, [output], {})
         except Poison:
-            await self._settle(partition, [self._outputs.quarantined(link, b"", TOO_LARGE, place=number)], {})
+            await self._context.complete(partition, [self._records.quarantined(link, b"", TOO_LARGE, place=number)], {})
 
 
 class _Result:
     """One result, and how far its rows are published."""
 
-    def __init__(self, link: Link, body: StoredBody, outputs: Outputs, blobs: Blobs, *, rows_max: int) -> None:
+    def __init__(self, link: Link, body: StoredBody, records: Records, blobs: Blobs, *, rows_max: int) -> None:
         self.link = link
         self.body = body
         # What is wrong with the file as a whole, although all of its rows were looked at.
         self.lacks: LinksReason | Literal[""] = ""
-        self._outputs = outputs
+        self._records = records
         self._blobs = blobs
         self._rows_max = rows_max
 
@@ -148,7 +140,7 @@ class _Result:
                     return
                 if number > self.link.rows_done:
                     left = [item for item in enumerate(chunk, start) if item[0] > self.link.rows_done]
-                    outputs = await asyncio.to_thread(self._outputs_of, names, left, ragged=ragged)
+                    outputs = await asyncio.to_thread(self._numbered, names, left, ragged=ragged)
                     yield outputs, structs.replace(self.link, rows_done=number)
         if names is None:
             raise bulk_csv.NotAResult
@@ -175,7 +167,7 @@ class _Result:
                 break
         return False
 
-    def _outputs_of(self, names: tuple[str, ...], lines: list[tuple[int, bytes]], *, ragged: bool) -> list[Numbered]:
+    def _numbered(self, names: tuple[str, ...], lines: list[tuple[int, bytes]], *, ragged: bool) -> list[Numbered]:
         at, unread, outputs = moment(self.link.timestamp_ms), 0, list[Numbered]()
         for number, line in lines:
             row = bulk_csv.read(names, line, ragged=ragged)
@@ -183,10 +175,10 @@ class _Result:
                 unread += 1
                 blob = self.body.blob if len(line) > bulk_csv.ROW_BYTES_MAX else None
                 outputs.append(
-                    (number, self._outputs.quarantined(self.link, line, "unreadable_row", place=number, blob=blob))
+                    (number, self._records.quarantined(self.link, line, "unreadable_row", place=number, blob=blob))
                 )
             else:
-                outputs.append((number, self._outputs.row(self.link, number, row, at)))
+                outputs.append((number, self._records.row(self.link, number, row, at)))
         if unread:
             events.ROWS_UNREAD(unread)
         return outputs

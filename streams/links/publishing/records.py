@@ -1,23 +1,56 @@
-"""The records of the links stage, with their headers. Pure."""
+"""Build the records of the links stage, with their headers. Pure."""
 
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from models import headers, reasons, topics
 from models.reasons import LinksReason
+from models.records import BulkPatient, Bundle, Document, Fetched
 from streams.engine.job import Output
-from streams.links.link import Link, moment
-from streams.links.publishing import outcome
+from streams.links.link import Ended, Link, Outcome, moment
 from streams.links.publishing.bulk_csv import Row
-from streams.links.scheduling.resequencer import Departure
 
 HEADER_BYTES_MAX = 1024  # in quarantine, which always fits
 KEY_BYTES_MAX = 32 * 1024
 _CE_SOURCE = "metriport-streams/links"
+_TOPICS = {"document": topics.DOCUMENTS, "bundle": topics.BUNDLES}
+_MODELS: dict[str, type[Fetched]] = {"document": Document, "bundle": Bundle, "bulk-result": Fetched}
+# What came is not what it should be: worth a person's look, and the bytes are kept where there are any.
+QUARANTINED = frozenset(
+    {
+        "truncated",
+        "bad_answer",
+        "wrong_content",
+        "wrong_encoding",
+        "wrong_hash",
+        "too_large",
+        "too_inflated",
+        "too_costly",
+    }
+)
 
 
-class Outputs:
+def record(link: Link, outcome: Outcome) -> bytes:
+    """Return the value of the `documents` or `bundles` record; never the link itself."""
+    body = outcome.body
+    empty = link.early is not None and link.early.outcome == "stored"
+    fields: dict[str, Any] = link.record | {
+        "bytes": body.bytes if body else 0 if empty else None,
+        "sha256": body.sha256 if body else None,
+        "blob": body.blob if body else None,
+        "etag": body.etag if body else None,
+        "lastModified": body.last_modified if body else None,
+        "deadline": headers.timestamp(link.deadline) if link.urls else None,
+        "fetchedAt": headers.timestamp(outcome.at) if outcome.at else None,
+        "outcome": outcome.outcome,
+        "reason": outcome.reason,
+    }
+    return _MODELS[link.kind].model_validate(fields).model_dump_json(by_alias=True).encode()
+
+
+class Records:
     """Builds records under one topic prefix."""
 
     def __init__(self, prefix: str) -> None:
@@ -25,26 +58,28 @@ class Outputs:
         self.topics = tuple(prefix + name for name in (topics.DOCUMENTS, topics.BUNDLES, topics.BULK_PATIENTS))
         self.quarantine = prefix + topics.quarantine("links")
 
-    def ended(self, departure: Departure) -> Iterator[Output]:
-        """Yield what goes out for a link that ended, the rows of a bulk result aside."""
-        link, ended = departure
-        value, at = outcome.record(link, ended), ended.at or datetime.fromtimestamp(0, UTC)
+    def ended(self, ended: Ended) -> Iterator[Output]:
+        """Yield the records of a link that ended, the rows of a bulk result aside."""
+        link, outcome = ended
+        value, at = record(link, outcome), outcome.at or datetime.fromtimestamp(0, UTC)
         if link.kind != "bulk-result":
-            topic = outcome.topic(link)
+            topic = _TOPICS[link.kind]
             yield Output(self._prefix + topic, link.key.encode(), value, _headers(link, topic, link.id, link.index, at))
-        if outcome.is_quarantined(link, ended):
-            yield self.quarantined(link, value, ended.reason or reasons.UNPROCESSABLE, place=link.index)
+        # A bulk create has no other place to say that it failed.
+        if outcome.reason in QUARANTINED or (link.kind == "bulk-result" and outcome.outcome != "stored"):
+            yield self.quarantined(link, value, outcome.reason or reasons.UNPROCESSABLE, place=link.index)
 
     def row(self, link: Link, number: int, row: Row, at: datetime) -> Output:
-        """Return the record of one row of a bulk result."""
+        """Return the record of one row of a bulk result; `number` counts from 1."""
         fields = {
+            "row": number,
             "patientId": row.patient_id,
             "status": row.status,
             "reason": row.reason,
             "columns": row.columns,
         }
+        value = BulkPatient.model_validate(link.record | fields).model_dump_json(by_alias=True).encode()
         event = _headers(link, topics.BULK_PATIENTS, f"{link.id}/{number}", number, at)
-        value = outcome.row_record(link, number, fields)
         return Output(self._prefix + topics.BULK_PATIENTS, link.key.encode(), value, event)
 
     def quarantined(

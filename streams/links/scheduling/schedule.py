@@ -1,11 +1,10 @@
-"""Which link is fetched next. Pure: no clock, no tasks; told what happens, it says what may start.
+"""Decide which link is fetched next. Pure: no clock, no tasks.
 
 The link that dies first goes first, as far as its host and its patient have room. A fetch that makes no progress moves
 to a second lane, so that what hangs takes no room from what does not.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from heapq import heappop, heappush
 from operator import itemgetter
 from typing import Literal, NamedTuple
@@ -86,23 +85,17 @@ class Schedule:
             self._waiting[ticket.id] = ticket
             self._queues[ticket.host].push(ticket)
 
-    def drop(self, ids: Iterable[str]) -> None:
-        """Forget links that wait; those that run are ended by `done`."""
-        for id_ in ids:
-            self._waiting.pop(id_, None)
-
     def next(self, now_s: float) -> Ticket | None:
         """Return the link to start now, or None if there is none or no room for it."""
         while self._lanes["fast"] < self._limits.concurrency:
             ticket = self._pop(now_s)
             if ticket is None:
                 return None
-            if ticket.id not in self._waiting:
-                self._unpark(ticket.patient)
-            elif self._patients[ticket.patient] >= self._limits.concurrency_per_patient:
+            if self._patients[ticket.patient] >= self._limits.concurrency_per_patient:
                 heappush(self._parked.setdefault(ticket.patient, {}).setdefault(ticket.host, []), ticket)
             else:
-                self._start(ticket)
+                del self._waiting[ticket.id]
+                self._enter(ticket, "fast")
                 return ticket
         return None
 
@@ -139,10 +132,6 @@ class Schedule:
         if queue.empty:
             del self._queues[ticket.host]
         return ticket
-
-    def _start(self, ticket: Ticket) -> None:
-        del self._waiting[ticket.id]
-        self._enter(ticket, "fast")
 
     def _enter(self, ticket: Ticket, lane: Lane) -> None:
         self._running[ticket.id] = _Running(ticket, lane)

@@ -9,12 +9,11 @@ from models import samples
 from models.errors import Poison
 from streams.deliveries.normalize import normalize
 from streams.links import link as codec
-from streams.links.link import Outcome, StoredBody
+from streams.links.link import Ended, Outcome, StoredBody
 from streams.links.listing import known_types
 from streams.links.listing.known_types import Source
-from streams.links.publishing import outcome
-from streams.links.publishing.records import Outputs
-from streams.links.scheduling.resequencer import Departure
+from streams.links.publishing import records
+from streams.links.publishing.records import Records
 
 SOURCE = Source("metriport.x/3/17", "m-1/0", 42, 1_761_825_600_000)
 AT = datetime(2025, 10, 30, 12, 13, tzinfo=UTC)
@@ -34,7 +33,7 @@ def consolidated(name="medical.consolidated-data", **changes):
 
 
 def record(link, ended):
-    return json.loads(outcome.record(link, ended))
+    return json.loads(records.record(link, ended))
 
 
 def test_of_a_consolidated_pair_the_gzip_copy_is_fetched_first():
@@ -188,7 +187,7 @@ def test_no_time_keeps_a_link_from_its_record(when, timestamp_ms, signed):
     (link,) = known_types.links(normalized.topic, normalized.value, SOURCE._replace(timestamp_ms=timestamp_ms))
 
     assert codec.decode(codec.encode(link)) == link
-    (output,) = Outputs("metriport.").ended(Departure(link, STORED._replace(at=None)))
+    (output,) = Records("metriport.").ended(Ended(link, STORED._replace(at=None)))
     assert json.loads(output.value)["outcome"] == "stored"
 
 
@@ -202,7 +201,7 @@ def test_what_cannot_be_read_as_a_link_is_settled_as_it_is_listed(url):
 
     assert (odd.early.outcome, odd.early.reason, odd.urls) == ("failed", "bad_link", ())
     assert neighbour.early is None
-    assert json.loads(outcome.record(odd, Outcome("failed", "bad_link", at=AT)))["documentId"] == document["id"]
+    assert json.loads(records.record(odd, Outcome("failed", "bad_link", at=AT)))["documentId"] == document["id"]
 
 
 def test_of_two_links_to_a_bundle_the_one_that_can_be_read_is_enough():
@@ -239,7 +238,7 @@ def test_a_link_survives_the_table(name):
 @pytest.mark.parametrize("ended", [STORED, Outcome("expired", "forbidden", at=AT)], ids=["stored", "expired"])
 def test_no_record_and_no_text_holds_the_link(name, ended):
     for link in listed(samples.load(name)):
-        assert "X-Amz" not in repr(link) + str(link) + outcome.record(link, ended).decode()
+        assert "X-Amz" not in repr(link) + str(link) + records.record(link, ended).decode()
 
 
 @pytest.mark.parametrize(

@@ -88,16 +88,6 @@ def test_a_link_lined_up_twice_starts_once():
     assert started(schedule) == ["a"]
 
 
-def test_a_link_that_was_dropped_does_not_start_nor_hold_up_its_patient():
-    schedule = scheduled(*(ticket(f"a{n}", patient="p") for n in range(4)))
-    started(schedule)
-    schedule.drop(["a2"])
-
-    schedule.done("a0")
-
-    assert started(schedule) == ["a3"]
-
-
 TICKETS = st.lists(
     st.tuples(st.integers(0, 100), st.sampled_from("hij"), st.sampled_from("pqrs"), st.booleans(), st.integers(0, 5)),
     max_size=60,

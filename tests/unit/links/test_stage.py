@@ -15,7 +15,7 @@ from streams.links.fetching.progress import Progress
 from streams.links.limits import FetchLimits
 from streams.links.link import Outcome
 from streams.links.publishing.records import HEADER_BYTES_MAX
-from streams.links.scheduling.dispatcher import Fetchers
+from streams.links.scheduling.dispatcher import Dispatcher
 from streams.links.scheduling.schedule import Schedule
 from tests.unit.engine.fakes import MemoryKafka
 from tests.unit.links.stage import BODY, STORED, documents, running
@@ -163,7 +163,7 @@ async def test_nothing_leaves_the_list_or_is_told_before_it_is_written(monkeypat
 
 
 @pytest.mark.parametrize(
-    "part", [(Fetchers, "_move_aside"), (Fetchers, "_leave"), (Schedule, "next"), (Schedule, "done")], ids=str
+    "part", [(Dispatcher, "_move_aside"), (Dispatcher, "_hand_on"), (Schedule, "next"), (Schedule, "done")], ids=str
 )
 async def test_a_part_that_dies_ends_the_stage(monkeypatch, part):
     monkeypatch.setattr(*part, lambda *_: raising(None))

@@ -10,7 +10,7 @@ from streams.links.fetching import address
 from streams.links.link import Outcome, decode, encode
 from streams.links.listing import known_types, unknown_types
 from streams.links.listing.known_types import Source
-from streams.links.publishing import outcome
+from streams.links.publishing import records
 
 SIGNED = "https://b.s3.us-west-1.amazonaws.com/k?X-Amz-Date=20260201T100321Z&X-Amz-Expires=600&X-Amz-Signature=00ff"
 SOURCE = Source("metriport.unrecognised/3/17", "m-1/0", 42, 1_769_940_201_000)
@@ -106,7 +106,7 @@ def test_an_odd_head_costs_no_link(meta):
     (link,) = listed({"url": SIGNED}, **meta) if meta is not None else of_half_a_character()
 
     assert decode(encode(link)) == link
-    json.loads(outcome.record(link, Outcome("failed", "forbidden")))
+    json.loads(records.record(link, Outcome("failed", "forbidden")))
 
 
 def of_half_a_character():
