@@ -12,7 +12,7 @@ from typing import Any
 from cli import sampling
 from models import samples, topics
 from streams.deliveries.normalize import normalize
-from streams.links.listing import known_types
+from streams.links.listing import extract
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ def expected(sent: list[Post]) -> Counter[str]:
 def behind_links(post: Post) -> Counter[str]:
     """Return what the links of one delivery lead to, beyond its own record."""
     counts: Counter[str] = Counter()
-    if post.becomes not in known_types.topics_with_links():
+    if post.becomes not in extract.topics_with_links():
         return counts
     found = normalize(json.loads(post.body), index=0, received_at=None)
-    for link in known_types.links(found.topic, found.value or b"", known_types.Source("demo/0/0", "demo", 0, 0)):
+    for link in extract.links(found.topic, found.value or b"", extract.Source("demo/0/0", "demo", 0, 0)):
         if link.kind == "bulk-result":
             counts[topics.BULK_PATIENTS] += ROWS
             continue

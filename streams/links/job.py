@@ -21,8 +21,8 @@ from streams.links.fetching.progress import Progress
 from streams.links.fetching.retry import DEFAULT_POLICY, RetryPolicy
 from streams.links.limits import FetchLimits
 from streams.links.link import STATE_PREFIX, Ended, Link, Outcome, state_key
-from streams.links.listing import known_types
-from streams.links.listing.known_types import Source
+from streams.links.listing import extract
+from streams.links.listing.extract import Source
 from streams.links.publishing.bulk_rows import BulkRows
 from streams.links.publishing.committer import Committer
 from streams.links.publishing.records import Records
@@ -64,10 +64,10 @@ class LinksJob(BatchedJob[list[Link]]):
         kind = record.topic.removeprefix(self._prefix)
         if kind == topics.UNRECOGNISED:
             count_max = self._limits.unrecognised_links_max
-            return known_types.links_of_unknown(
+            return extract.links_of_unknown(
                 record.value or b"", _source(record), record.key or b"", count_max=count_max
             )
-        return known_types.links(kind, record.value or b"", _source(record))
+        return extract.links(kind, record.value or b"", _source(record))
 
     def keys(self, _links: list[Link]) -> tuple[bytes, ...]:
         """Return nothing: listing a link does not depend on what is listed."""

@@ -22,7 +22,7 @@ from streams.links.fetching.client import Client
 from streams.links.fetching.fetch import Fetcher
 from streams.links.job import LinksJob
 from streams.links.limits import FetchLimits
-from streams.links.listing.known_types import topics_with_links
+from streams.links.listing.extract import topics_with_links
 from streams.links.settings import LinksSettings
 
 

@@ -29,7 +29,7 @@ from aiokafka.record.util import calc_crc32c
 from cli import broker, processes
 from models import samples, signature, topics
 from streams.engine.kafka import header_names
-from streams.links.listing.known_types import topics_with_links
+from streams.links.listing.extract import topics_with_links
 from streams.patients.job import SOURCES as PATIENTS_SOURCES
 from tests.faults.ingress_killed import Ingress
 from tests.faults.sender import KEY, sender

@@ -9,15 +9,15 @@ from cli import linkserver, sampling
 from models import samples
 from streams.deliveries.normalize import normalize
 from streams.links.fetching.address import AddressRules
-from streams.links.listing import known_types
-from streams.links.listing.known_types import Source
+from streams.links.listing import extract
+from streams.links.listing.extract import Source
 from streams.links.publishing import records
 
 
 def links_of(name, origin, *, now):
     delivery = sampling.served_by(sampling.fresh(samples.load(name), now=now), origin)
     normalized = normalize(delivery, index=0, received_at=None)
-    return known_types.links(normalized.topic, normalized.value, Source("t/0/0", "m/0", 0, 0))
+    return extract.links(normalized.topic, normalized.value, Source("t/0/0", "m/0", 0, 0))
 
 
 @pytest.mark.parametrize(

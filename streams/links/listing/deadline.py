@@ -1,4 +1,4 @@
-"""Until when a link works: what the link itself says, else what Metriport documents."""
+"""Tell until when a link works: what the link itself says, else what Metriport documents. Pure."""
 
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
@@ -6,21 +6,20 @@ from urllib.parse import parse_qsl
 from models import messages
 
 LIFE_S_DEFAULT = 180
-EXPIRES_S_MAX = 7 * 24 * 60 * 60  # AWS signs for a week at most
+# AWS signs for a week at most:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
+EXPIRES_S_MAX = 7 * 24 * 60 * 60
 EXPIRES_DIGITS_MAX = 6
 
 
 def deadline(url: str, *, kind: str, when: datetime, received: datetime) -> datetime:
     """Return the moment `url` stops working; `when` is when the delivery of type `kind` was sent, both in UTC.
 
-    Whatever the link says of itself, it is not later than a week after it was `received`: nobody signs for longer.
+    Whatever the link says of itself, that is not later than a week after it was `received`: nobody signs for longer.
     """
-    until = signed_until(url) or when + timedelta(seconds=_life_s(kind))
+    life_s = messages.TYPES[kind].link_life_s if kind in messages.TYPES else LIFE_S_DEFAULT
+    until = signed_until(url) or when + timedelta(seconds=life_s)
     return min(until, received + timedelta(seconds=EXPIRES_S_MAX))
-
-
-def _life_s(kind: str) -> int:
-    return messages.TYPES[kind].link_life_s if kind in messages.TYPES else LIFE_S_DEFAULT
 
 
 def signed_until(url: str) -> datetime | None:

@@ -1,16 +1,17 @@
-"""Which links the body of an unknown type holds. Pure.
+"""Find the links in the body of an unknown type. Pure.
 
 Nobody can say yet what is behind them, and when somebody can, they are dead: so they are fetched and kept as they are.
 """
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from models import body as bodies
 from models.errors import Poison
 from streams.links.fetching import address
 from streams.links.link import EarlyOutcome
+from streams.links.listing.found import Found
 
 PATH_CHARS_MAX = 1024
 LOOKS_MAX = 2000  # texts of one body that are looked at: more than the links that are listed at most
@@ -18,14 +19,6 @@ _SIGNED = "x-amz-expires"
 
 # Where something stands: what it stands in, and its name or number there; None is the body.
 Place: TypeAlias = "tuple[Place, str | int] | None"
-
-
-class FoundLink(NamedTuple):
-    """One link, and where in the body it stands: a normalized JSONPath (RFC 9535, section 2.7)."""
-
-    path: str
-    url: str
-    early: EarlyOutcome | None = None
 
 
 def read(value: bytes) -> dict[str, Any]:
@@ -36,7 +29,7 @@ def read(value: bytes) -> dict[str, Any]:
         return {}
 
 
-def found(body: dict[str, Any], *, count_max: int) -> list[FoundLink]:
+def found(body: dict[str, Any], *, count_max: int) -> list[Found]:
     """Return the presigned links in a body, then its other https links, which are told and not fetched.
 
     Only the first `count_max` are; one more says that there were more, or more texts than are looked at.
@@ -44,17 +37,19 @@ def found(body: dict[str, Any], *, count_max: int) -> list[FoundLink]:
     texts = list(islice(_texts(body), LOOKS_MAX + 1))
     every = [link for place, text in texts[:LOOKS_MAX] if (link := _link(place, text))]
     every.sort(key=lambda link: link.early is not None)
-    left_out = [link.path for link in every[count_max:]] or [_path(place) for place, _ in texts[LOOKS_MAX:]]
-    return every[:count_max] + [FoundLink(path, "", EarlyOutcome("failed", "too_many_links")) for path in left_out[:1]]
+    left_out = [link.record for link in every[count_max:]] or [_record(place) for place, _ in texts[LOOKS_MAX:]]
+    too_many = EarlyOutcome("failed", "too_many_links")
+    return every[:count_max] + [Found("document", (), "unknown", record, too_many) for record in left_out[:1]]
 
 
-def _link(place: Place, text: str) -> FoundLink | None:
+def _link(place: Place, text: str) -> Found | None:
     url = address.parse(text)
     if url is None:
         return None
     if any(name.lower() == _SIGNED for name in url.query):
-        return FoundLink(_path(place), text)
-    return FoundLink(_path(place), text, EarlyOutcome("failed", "not_signed")) if url.scheme == "https" else None
+        return Found("document", (text,), "unknown", _record(place))
+    not_signed = EarlyOutcome("failed", "not_signed")
+    return Found("document", (), "unknown", _record(place), not_signed) if url.scheme == "https" else None
 
 
 def _texts(body: dict[str, Any]) -> Iterator[tuple[Place, str]]:
@@ -70,13 +65,13 @@ def _texts(body: dict[str, Any]) -> Iterator[tuple[Place, str]]:
             yield place, part
 
 
-def _path(place: Place) -> str:
-    """Write a place down: only those of links are."""
+def _record(place: Place) -> dict[str, Any]:
+    """Write a place down, as a normalized JSONPath (RFC 9535, section 2.7); only those of links are."""
     steps = []
     while place is not None:
         place, step = place
         steps.append(f"[{step}]" if isinstance(step, int) else f"['{_escaped(step)}']")
-    return ("$" + "".join(reversed(steps)))[:PATH_CHARS_MAX]
+    return {"path": ("$" + "".join(reversed(steps)))[:PATH_CHARS_MAX]}
 
 
 def _escaped(name: str) -> str:

@@ -10,8 +10,8 @@ from models.errors import Poison
 from streams.deliveries.normalize import normalize
 from streams.links import link as codec
 from streams.links.link import Ended, Outcome, StoredBody
-from streams.links.listing import known_types
-from streams.links.listing.known_types import Source
+from streams.links.listing import extract
+from streams.links.listing.extract import Source
 from streams.links.publishing import records
 from streams.links.publishing.records import Records
 
@@ -23,7 +23,7 @@ STORED = Outcome("stored", body=BODY, at=AT)
 
 def listed(delivery):
     normalized = normalize(delivery, index=0, received_at="2025-10-30T12:00:01.000Z")
-    return known_types.links(normalized.topic, normalized.value, SOURCE)
+    return extract.links(normalized.topic, normalized.value, SOURCE)
 
 
 def consolidated(name="medical.consolidated-data", **changes):
@@ -184,7 +184,7 @@ def test_no_time_keeps_a_link_from_its_record(when, timestamp_ms, signed):
     delivery["payload"]["url"] = f"https://b.s3.amazonaws.com/k?{signed}"
     normalized = normalize(delivery, index=0, received_at=when)
 
-    (link,) = known_types.links(normalized.topic, normalized.value, SOURCE._replace(timestamp_ms=timestamp_ms))
+    (link,) = extract.links(normalized.topic, normalized.value, SOURCE._replace(timestamp_ms=timestamp_ms))
 
     assert codec.decode(codec.encode(link)) == link
     (output,) = Records("metriport.").ended(Ended(link, STORED._replace(at=None)))
@@ -225,7 +225,7 @@ def test_numbers_beyond_64_bits_pass_through_the_table():
 
 def test_what_is_no_normalized_record_is_refused():
     with pytest.raises(Poison):
-        known_types.links("patient.admit", b'{"url": 5}', SOURCE)
+        extract.links("patient.admit", b'{"url": 5}', SOURCE)
 
 
 @pytest.mark.parametrize("name", ["medical.consolidated-data", "medical.consolidated-data.failed", "patient.admit"])

@@ -8,8 +8,8 @@ import pytest
 from models import samples
 from streams.links.fetching import address
 from streams.links.link import Outcome, decode, encode
-from streams.links.listing import known_types, unknown_types
-from streams.links.listing.known_types import Source
+from streams.links.listing import extract, unknown_types
+from streams.links.listing.extract import Source
 from streams.links.publishing import records
 
 SIGNED = "https://b.s3.us-west-1.amazonaws.com/k?X-Amz-Date=20260201T100321Z&X-Amz-Expires=600&X-Amz-Signature=00ff"
@@ -21,7 +21,7 @@ def listed(payload, *, count_max=20, source=SOURCE, key=b"p-1", **meta):
         "meta": {"messageId": "m-1", "type": "tomorrow.type", **meta},
         "payload": {"patientId": "p-1", **payload},
     }
-    return known_types.links_of_unknown(samples.encode(delivery), source, key, count_max=count_max)
+    return extract.links_of_unknown(samples.encode(delivery), source, key, count_max=count_max)
 
 
 def nested(value, levels):
@@ -79,7 +79,7 @@ def test_the_place_of_every_value_is_not_written_down_for_the_sake_of_one_link()
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert found.path == f"$['{name}'][50000]"
+    assert found.record["path"] == f"$['{name}'][50000]"
     assert most < 20 * 2**20
 
 
@@ -112,7 +112,7 @@ def test_an_odd_head_costs_no_link(meta):
 def of_half_a_character():
     """A time that was cut within a character, as JavaScript cuts."""
     body = b'{"meta":{"messageId":"m","type":"t","when":"cut \\ud83d"},"payload":{"url":"' + SIGNED.encode() + b'"}}'
-    return known_types.links_of_unknown(body, SOURCE, b"p-1", count_max=20)
+    return extract.links_of_unknown(body, SOURCE, b"p-1", count_max=20)
 
 
 def test_a_key_that_is_no_patient_of_the_delivery_is_not_called_one():
@@ -123,4 +123,4 @@ def test_a_key_that_is_no_patient_of_the_delivery_is_not_called_one():
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"a":1,"a":2}', b'{"meta":[]}'])
 def test_a_body_that_cannot_be_read_has_no_links(body):
-    assert known_types.links_of_unknown(body, SOURCE, b"p-1", count_max=20) == []
+    assert extract.links_of_unknown(body, SOURCE, b"p-1", count_max=20) == []
