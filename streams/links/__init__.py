@@ -1,4 +1,4 @@
-"""Fetches what the links in a delivery point at, before they die; see `streams.links.stage`."""
+"""Fetch what the links in a delivery point at, before they expire; see `streams.links.stage`."""
 
 from typing import Any
 

@@ -1,10 +1,10 @@
-"""Whether a body is what it was said to be, by its first bytes. Only a contradiction counts: labels are sloppy."""
+"""Tell by its first bytes whether a body is what it should be. Only contradictions count: labels are sloppy. Pure."""
 
 from typing import Literal
 
 Kind = Literal["json", "xml", "html", "pdf", "gzip", "image", "zip", "text", "unknown"]
 
-HEAD_BYTES = 1024  # where a PDF may start, and more than enough for the others
+HEAD_BYTES = 1024  # where a PDF may start (PDF Reference 1.7, appendix H), and more than enough for the others
 GZIP_MAGIC = b"\x1f\x8b"
 
 _MAGIC: tuple[tuple[bytes, Kind], ...] = (
@@ -62,7 +62,7 @@ def sniffed(head: bytes) -> Kind:
 
 
 def contradicts(expected: Kind, head: bytes, *, strict: bool = False) -> bool:
-    """Tell whether a body that begins with `head` cannot be of the `expected` kind.
+    """Return whether a body that begins with `head` cannot be of the `expected` kind.
 
     `strict`: it must show that it is. Without, whatever shows nothing may pass: real PDFs and XML come with odd starts.
     """

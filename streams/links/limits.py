@@ -1,4 +1,4 @@
-"""Every limit on fetching, each with its unit in its name."""
+"""Limit what fetching may take, each limit with its unit in its name."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,10 @@ _WAITING_BYTES_MIN_OF_ONE = 256 * KIB
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """What one worker may spend on links, together and each."""
+    """What one worker may spend on links, together and each; `stage.fetch_limits` sets those that an operator can set.
+
+    Only tests set the others: `slow_*`, `rate_*`, `inflate_ratio_*`.
+    """
 
     concurrency: int = 64
     concurrency_per_host: int = 32
@@ -26,16 +29,15 @@ class FetchLimits:
     slow_concurrency_per_host: int = 384
 
     connect_timeout_s: float = 5.0  # to one address; to look up a name and try all its addresses, three times that
-    answer_timeout_s: float = (
-        30.0  # from the beginning to the end of the answer's headers, and again for an error's body
-    )
-    idle_timeout_s: float = 15.0
-    total_timeout_s: float = 900.0
-    rate_after_s: float = 30.0
+    # From the beginning of an attempt to the end of the answer's headers, and again for an error's body.
+    answer_timeout_s: float = 30.0
+    idle_timeout_s: float = 15.0  # between two blocks of a body
+    total_timeout_s: float = 900.0  # of one attempt
+    rate_after_s: float = 30.0  # after which a body must have come at `rate_bytes_per_s_min`
     rate_bytes_per_s_min: int = KIB
 
-    bytes_max: int = 2 * GIB
-    inflated_bytes_max: int = 4 * GIB
+    bytes_max: int = 2 * GIB  # of one body, as it travels
+    inflated_bytes_max: int = 4 * GIB  # of one body, as it is stored
     waiting_bytes_max: int = 128 * MIB  # received and not yet stored, of all fetches
     # Small bodies may be as repetitive as they like: the ratio counts only above `inflate_ratio_after_bytes`.
     inflate_ratio_max: int = 200

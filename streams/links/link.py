@@ -39,7 +39,7 @@ class Link(msgspec.Struct, frozen=True, omit_defaults=True, rename={"early": "se
 
     @property
     def strict(self) -> bool:
-        """Whether the body must show that it is of the expected kind: Metriport made it itself."""
+        """Return whether the body must show that it is of the expected kind: Metriport made it itself."""
         return self.kind == "bundle"
 
 

@@ -1,4 +1,4 @@
-"""The tasks that make up the stage. Each serves many links, so none may die in silence: the stage ends with it."""
+"""Start the tasks of the stage. Each serves many links, so none may die in silence: the stage ends with it."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

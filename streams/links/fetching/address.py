@@ -29,11 +29,11 @@ class AddressRules:
     allowed_ports: tuple[int, ...] = (HTTPS_PORT,)
 
     def trusts(self, url: URL) -> bool:
-        """Tell whether the operator named exactly this scheme, host and port."""
+        """Return whether the operator named exactly this scheme, host and port."""
         return any(_trusted(origin) == _origin(url) for origin in self.trusted_origins)
 
     def allows(self, url: URL) -> bool:
-        """Tell whether `url` may be fetched, as far as its text tells; addresses are checked when connecting."""
+        """Return whether `url` may be fetched, as far as its text tells; addresses are checked when connecting."""
         if self.trusts(url):
             return url.raw_user is None and url.raw_password is None
         return (
@@ -61,13 +61,13 @@ def parse(url: str) -> URL | None:
 
 
 def host(url: str) -> str:
-    """Return host and port of a link, as one server is told from another; nothing for what is no link."""
+    """Return host and port of a link, by which servers are told apart; nothing for what is no link."""
     parsed = parse(url)
     return f"{parsed.raw_host}:{parsed.port}" if parsed else ""
 
 
 def _is_host(url: URL) -> bool:
-    """Tell whether the host is a name that can be looked up, or a literal address; may raise where it is neither."""
+    """Return whether the host is a name that can be looked up, or a literal address; may raise where it is neither."""
     raw = url.raw_host or ""
     if "[" in url.raw_authority:
         return "%" not in raw and bool(IPv6Address(raw).compressed)

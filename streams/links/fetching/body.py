@@ -38,7 +38,7 @@ class Body:
 
     @property
     def inflates(self) -> bool:
-        """Whether the body may be gzip, so that feeding takes long."""
+        """Return whether the body may be gzip, so that feeding takes long."""
         return self._inflater is not None or (self._inflate and not self._started)
 
     def take(self, pieces: Iterable[bytes]) -> None:

@@ -28,7 +28,7 @@ from streams.links.link import Link, Outcome, StoredBody
 
 INFLATED_AT_ONCE = 4  # pieces
 ERROR_BYTES = 4 * KIB  # how much of an error's body is looked at
-HEADER_CHARS_MAX = KIB  # of those that are told to others
+HEADER_CHARS_MAX = KIB  # of those that are published
 LENGTH_DIGITS_MAX = 19  # of 64 bits
 _OK = 200
 _SERVER_ERRORS = range(500, 600)
@@ -39,7 +39,8 @@ _STATUSES: dict[int, LinkReason] = {
     410: "gone",
     429: "server_error",
 }
-# How S3 says that a link, or the key that signed it, has expired; whatever our clock says.
+# How S3 says that a link, or the key that signed it, has expired; whatever our clock says:
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _EXPIRED_WORDS = (b"Request has expired", b"ExpiredToken")
 _GZIP_ENCODINGS = frozenset({"gzip", "x-gzip"})
 _DIGESTS = (("x-amz-checksum-sha256", "sha256"), ("Content-MD5", "md5"))
@@ -144,7 +145,7 @@ class Fetcher:
         return self._limits.waiting_bytes_of_one(self._receiving)
 
     async def _limited(self, response: aiohttp.ClientResponse, progress: Progress) -> AsyncIterator[bytes]:
-        limits, received, begun_s = self._limits, 0, time.monotonic()
+        limits, received, started_s = self._limits, 0, time.monotonic()
         declared = _declared_bytes(response.headers)
         if (declared or 0) > limits.bytes_max:
             raise Failure("too_large")
@@ -153,7 +154,7 @@ class Fetcher:
             progress.received(len(block))
             if received > limits.bytes_max:
                 raise Failure("too_large")
-            passed_s = time.monotonic() - begun_s
+            passed_s = time.monotonic() - started_s
             if passed_s > limits.rate_after_s and received < passed_s * limits.rate_bytes_per_s_min:
                 raise Failure("too_slow")
             yield block
@@ -219,7 +220,7 @@ def _encoding(response: aiohttp.ClientResponse) -> str:
 
 
 def _text(header: str | None) -> str | None:
-    """Return a header that is told to others; bytes that are no text are written out, and an endless one is left out.
+    """Return a header to publish; bytes that are no text are escaped, and one that is too long is left out.
 
     The client hands out such bytes as halves of surrogate pairs (PEP 383), which no encoder takes.
     """

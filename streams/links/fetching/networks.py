@@ -48,7 +48,7 @@ _HOLDS_V4 = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
 
 
 def is_public(address: str) -> bool:
-    """Tell whether `address` is on the internet: not in a private network, not this machine, not its cloud's."""
+    """Return whether `address` is on the internet: not in a private network, not this machine, not its cloud's."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:

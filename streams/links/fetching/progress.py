@@ -12,7 +12,7 @@ class Progress:
     def __init__(self) -> None:
         self.bytes = 0
         self.retries = 0
-        self._begun_s = time.monotonic()
+        self._started_s = time.monotonic()
 
     def received(self, byte_count: int) -> None:
         """Note bytes from the network."""
@@ -26,7 +26,7 @@ class Progress:
 
     def is_slow(self, limits: FetchLimits) -> bool:
         """Return whether the fetch gives its place to others: it is retried, or less came than should have by now."""
-        passed_s = time.monotonic() - self._begun_s
+        passed_s = time.monotonic() - self._started_s
         return bool(self.retries) or (
             passed_s >= limits.slow_after_s and self.bytes < passed_s * limits.slow_bytes_per_s
         )

@@ -63,7 +63,7 @@ class _Again(Exception):
 
 
 def may_retry(failure: Failure, *, attempt: int, left_s: float, policy: RetryPolicy) -> bool:
-    """Tell whether to try the same link again; `attempt` counts from 1, `left_s` is its deadline from now."""
+    """Return whether to try the same link again; `attempt` counts from 1, `left_s` is its deadline from now."""
     if failure.final is not None:
         return not failure.final
     if left_s <= 0 or failure.expired:
@@ -74,12 +74,12 @@ def may_retry(failure: Failure, *, attempt: int, left_s: float, policy: RetryPol
 
 
 def is_expired(failure: Failure, *, left_s: float) -> bool:
-    """Tell whether the link is dead of age: to have its content, it must be asked for again."""
+    """Return whether the link is dead of age: to have its content, it must be asked for again."""
     return failure.expired or (failure.reason in EXPIRED and left_s <= 0)
 
 
 def may_differ(failure: Failure) -> bool:
-    """Tell whether another link to the same content may work where this one did not."""
+    """Return whether another link to the same content may work where this one did not."""
     return failure.reason not in _OF_THE_CONTENT and not failure.expired
 
 

@@ -30,7 +30,7 @@ def read(value: bytes) -> dict[str, Any]:
 
 
 def found(body: dict[str, Any], *, count_max: int) -> list[Found]:
-    """Return the presigned links in a body, then its other https links, which are told and not fetched.
+    """Return the presigned links in a body, then its other https links, which are listed and not fetched.
 
     Only the first `count_max` are; one more says that there were more, or more texts than are looked at.
     """

@@ -1,10 +1,12 @@
-"""Reading the result of a bulk patient create. Pure, and never by guessing: what is not certain stays unread.
+"""Read the result of a bulk patient create. Pure, and never by guessing: what is not certain stays unread.
 
 Metriport's writer is not RFC 4180: a cell with a comma or a quote is wrapped in quotes, but quotes inside are not
 doubled; only the reason doubles them, and it is wrapped only if it has a comma. Rows that were short in the customer's
 file are short here. So a line may be cut in several ways, and is read only if exactly one of them is what the writer
 could have written: as many cells as the header, then an id or nothing, a known status, and a reason only if it failed.
 In a file that has short rows, a line that could also be a short one is not read either.
+
+The writer: https://github.com/metriport/metriport/blob/develop/packages/core/src/command/patient-import/csv/store-results.ts
 """
 
 import re
@@ -18,7 +20,7 @@ TRAILER = ("metriportid", "status", "reason")
 ROW_BYTES_MAX = 64 * 2**10
 COLUMNS_MAX = 1000
 TRAILERS_MAX = 50  # ways to read the end of one line
-SPANS_MAX = 2500  # ways to begin and end a wrapped cell looked at in one line, so that no line takes for ever
+SPANS_MAX = 2500  # ways to begin and end a wrapped cell looked at in one line, so that no line takes very long
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _STATUSES: dict[str, RowStatus] = {
@@ -88,7 +90,7 @@ def _distinct(own: Sequence[str]) -> tuple[str, ...]:
 
 
 def is_ragged(names: tuple[str, ...], lines: Iterable[bytes]) -> bool:
-    """Tell whether the file surely has rows that are shorter or longer than its header."""
+    """Return whether the file surely has rows that are shorter or longer than its header."""
     return any((lengths := set(_readings(line))) and len(names) not in lengths for line in lines)
 
 

@@ -157,10 +157,10 @@ class _Result:
             yield rest
 
     async def _is_ragged(self, names: tuple[str, ...]) -> bool:
-        begun, seen = False, 0
+        seen = 0
         async for lines in self._lines():
-            rows = lines if begun else lines[1:]
-            begun, seen = True, seen + len(lines)
+            rows = lines if seen else lines[1:]
+            seen += len(lines)
             if await asyncio.to_thread(bulk_csv.is_ragged, names, rows):
                 return True
             if seen > self._rows_max:

@@ -1,4 +1,4 @@
-"""Cutting a text into lines while it comes, in time that grows with its length and memory that does not. Pure."""
+"""Cut a text into lines while it comes, in time that grows with its length and memory that does not. Pure."""
 
 
 class Lines:
@@ -6,7 +6,7 @@ class Lines:
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
-        self._begun = bytearray()
+        self._line = bytearray()
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the lines that end in `chunk`, without their ends."""
@@ -14,15 +14,15 @@ class Lines:
         self._append(first)
         if not others:
             return []
-        *whole, begun = others
-        lines = [bytes(self._begun), *(line[: self._bytes_max + 1] for line in whole)]
-        self._begun.clear()
-        self._append(begun)
+        *whole, last = others
+        lines = [bytes(self._line), *(line[: self._bytes_max + 1] for line in whole)]
+        self._line.clear()
+        self._append(last)
         return lines
 
     def end(self) -> list[bytes]:
         """Return what has no end: one line, or none."""
-        return [bytes(self._begun)] if self._begun else []
+        return [bytes(self._line)] if self._line else []
 
     def _append(self, piece: bytes) -> None:
-        self._begun += piece[: self._bytes_max + 1 - len(self._begun)]
+        self._line += piece[: self._bytes_max + 1 - len(self._line)]

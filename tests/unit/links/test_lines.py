@@ -25,6 +25,6 @@ def test_a_text_without_line_ends_takes_no_more_memory_than_a_line():
 
     for _ in range(1_000):
         assert lines.feed(b"x" * 1_000) == []
-        assert len(lines._begun) == MAX + 1
+        assert len(lines._line) == MAX + 1
 
     assert lines.end() == [b"x" * (MAX + 1)]
