@@ -33,7 +33,7 @@ STORE_AWAY = Event(
     fields=("error",),
 )
 RELEASED_EARLY = Event(
-    "bundle_overtaken", "warning", counter("bundles_overtaken", "Bundles released before older ones that hang.")
+    "bundle_overtaken", "warning", counter("bundles_overtaken", "Bundles that left before older ones.")
 )
 BROKEN = Event(
     "fetch_broken",
@@ -44,7 +44,7 @@ BROKEN = Event(
 ENTRY_UNREADABLE = Event(
     "link_unreadable",
     "error",
-    counter("links_unreadable", "Entries of the table that could not be read, and went to quarantine."),
+    counter("links_unreadable", "Entries of the work list that could not be read, and went to quarantine."),
 )
 ROWS_UNREAD = Event(
     "bulk_rows_unread",

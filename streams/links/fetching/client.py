@@ -27,6 +27,14 @@ _ADDRESSES = 3  # of one name, tried one after another within the time to connec
 # Bytes are hashed and counted as they are on the wire, so nobody on the way shall change them.
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "metriport-streams"}
 
+_REASONS: tuple[tuple[type[aiohttp.ClientError], LinkReason], ...] = (
+    (aiohttp.InvalidURL, "bad_link"),
+    (aiohttp.ClientConnectorCertificateError, "certificate"),
+    (aiohttp.ServerTimeoutError, "timed_out"),
+    (aiohttp.ClientPayloadError, "truncated"),
+    (aiohttp.ClientResponseError, "bad_answer"),  # not HTTP, or more of it than it declared
+)
+
 
 class Client:
     """Opens links. Use it as a context manager."""
@@ -126,7 +134,10 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except aiohttp.ClientError as error:
-        raise _failure(error) from None
+        if isinstance(error, aiohttp.ClientConnectorError) and _is_refused(error):
+            raise Failure("address_refused") from None
+        reason: LinkReason = next((reason for kind, reason in _REASONS if isinstance(error, kind)), "unreachable")
+        raise Failure(reason) from None
     except TimeoutError:
         raise Failure("timed_out") from None
     except OSError:
@@ -168,21 +179,6 @@ def _socket(info: tuple[Any, ...]) -> socket.socket:
     if not networks.is_public(str(where[0])):
         raise AddressRefused
     return socket.socket(family, kind, protocol)
-
-
-_REASONS: tuple[tuple[type[aiohttp.ClientError], LinkReason], ...] = (
-    (aiohttp.InvalidURL, "bad_link"),
-    (aiohttp.ClientConnectorCertificateError, "certificate"),
-    (aiohttp.ServerTimeoutError, "timed_out"),
-    (aiohttp.ClientPayloadError, "truncated"),
-    (aiohttp.ClientResponseError, "bad_answer"),  # not HTTP, or more of it than it declared
-)
-
-
-def _failure(error: aiohttp.ClientError) -> Failure:
-    if isinstance(error, aiohttp.ClientConnectorError) and _is_refused(error):
-        return Failure("address_refused")
-    return Failure(next((reason for kind, reason in _REASONS if isinstance(error, kind)), "unreachable"))
 
 
 def _is_refused(error: BaseException | None) -> bool:

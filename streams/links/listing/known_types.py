@@ -22,7 +22,8 @@ def found(rule: messages.Links | None, delivery: Any) -> Iterator[Found]:  # noq
         case messages.BundleLink():
             yield _bundle(delivery, rule)
         case messages.BulkResultLink():
-            yield from _bulk_result(delivery)
+            if delivery.result:
+                yield Found("bulk-result", _urls(delivery.result), "text", {})
 
 
 def _documents(delivery: records.DocumentBulkDownloadUrls | records.DocumentBulkDownloadPaged) -> Iterator[Found]:
@@ -81,11 +82,6 @@ def _bundle(delivery: records.Common, rule: messages.BundleLink) -> Found:
     if rule.needs_status and status and status != rule.needs_status:
         return Found("bundle", (), "json", facts, EarlyOutcome("failed", "source_failed"))
     return Found("bundle", _urls(url), "json", facts, None if url else EarlyOutcome("failed", "no_link"))
-
-
-def _bulk_result(delivery: records.BulkPatientCreate) -> Iterator[Found]:
-    if delivery.result:
-        yield Found("bulk-result", _urls(delivery.result), "text", {})
 
 
 def _urls(*urls: str | None) -> tuple[str, ...]:
