@@ -7,14 +7,14 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple, get_args
 
+from models.reasons import LinkReason
 from streams.links import content_type
-from streams.links.link import Reason
 from streams.links.publishing import bulk_csv
 from tests.links.misbehaving import Answer, drip, endless, hang, preamble, raw
 
 DOCUMENT = b'<?xml version="1.0"?><ClinicalDocument/>' + b" " * 500
 PATIENT_ID = "01936b20-48f8-7d49-8bc6-50e0c4986011"
-ANY = frozenset(get_args(Reason)) - {"unprocessable"} | {"stored"}
+ANY = frozenset(get_args(LinkReason)) - {"unprocessable"} | {"stored"}
 STORED = frozenset({"stored"})
 NEVER: frozenset[str] = frozenset()
 LATE = frozenset({"too_slow", "timed_out"})  # as any answer may be on a busy machine
