@@ -22,10 +22,12 @@ from ingress.senders import Senders
 from ingress.settings import SMALL_BODY_BYTES, IngressSettings
 from ingress.spool import Spool
 from ingress.webhook import Webhook
-from models import telemetry, topics, tuning
+from models import report, telemetry, topics, tuning
 from models.errors import Misconfigured
 
 FINE, PROBLEM = 0, 1
+
+_LOOK_S = 0.05
 
 
 class _Wordless:
@@ -60,10 +62,12 @@ def run(settings: IngressSettings) -> int:
 async def serve(settings: IngressSettings) -> int:
     """Serve until told to stop. What was accepted by then is finished, within `stop_timeout_s`."""
     stop = _stop_signals()
-    async with _parts(settings) as (app, background), listening(app, settings):
+    async with _parts(settings) as (app, keeper, background), listening(app, settings):
+        ready = asyncio.create_task(_tell_when_ready(keeper))
         told = asyncio.create_task(stop.wait())
         await asyncio.wait([told, *background], return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
+        ready.cancel()
         broken = any(task.done() for task in background)
         telemetry.STOPPING(reason="failed" if broken else "signal")
     telemetry.STOPPED()
@@ -80,8 +84,14 @@ def _stop_signals() -> asyncio.Event:
     return stop
 
 
+async def _tell_when_ready(keeper: Keeper) -> None:
+    while not keeper.ready:  # noqa: ASYNC110 - it becomes so in several ways
+        await asyncio.sleep(_LOOK_S)
+    report.tell("ingress", "ready")
+
+
 @contextlib.asynccontextmanager
-async def _parts(settings: IngressSettings) -> AsyncIterator[tuple[App, list[asyncio.Task[None]]]]:
+async def _parts(settings: IngressSettings) -> AsyncIterator[tuple[App, Keeper, list[asyncio.Task[None]]]]:
     """Build everything behind the door, and take it apart again."""
     spool = Spool(settings.spool_dir, bytes_max=settings.spool_bytes_max, batch_max=settings.spool_batch_max)
     await spool.open()
@@ -115,7 +125,7 @@ async def _parts(settings: IngressSettings) -> AsyncIterator[tuple[App, list[asy
     )
     background = [asyncio.create_task(producer.run()), asyncio.create_task(drain.run())]
     try:
-        yield App(webhook=webhook, health=Health(keeper, kafka=producer, spool=spool)), background
+        yield App(webhook=webhook, health=Health(keeper, kafka=producer, spool=spool)), keeper, background
     finally:
         for task in reversed(background):
             await _end(task)

@@ -53,6 +53,11 @@ class AddressSettings(Settings):
     )
     ingress_port: int = Field(8080, ge=0, le=65535, description="Port the ingress listens on; 0: any that is free.")
 
+    def url(self, port: int | None = None) -> str:
+        """Return where the ingress is for who asks on the same machine, `http://127.0.0.1:8080`."""
+        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.ingress_host, self.ingress_host)  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{port or self.ingress_port}"
+
 
 class SpoolFolderSettings(Settings):
     """Where the spool is."""

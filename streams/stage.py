@@ -1,5 +1,6 @@
 """One stage as a process of its own: `python -m streams.stage deliveries`."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 import uvloop
 
-from models import privacy, telemetry
+from models import privacy, report, telemetry
 from models.errors import Misconfigured
 from models.settings import renamed
 from models.stages import STAGES
@@ -20,6 +21,8 @@ from streams.preparing import prepare
 from streams.settings import StageSettings
 
 USAGE = 2
+
+_LOOK_S = 0.2
 
 
 def build(stage: str, found: StageSettings) -> Stage:
@@ -57,9 +60,19 @@ def main(stage: str, parent: str | None = None, *beside: str) -> None:
         sys.exit(USAGE)
     if port := found.port(stage, alone=not beside):
         health.serve(built, host=found.worker_host, port=port)
+    _tell_when_ready(built)
     if parent is not None:
         _end_with(int(parent))
     run(built)
+
+
+def _tell_when_ready(stage: Stage) -> None:
+    async def tell(_app: Any) -> None:  # noqa: ANN401 - Faust has no types
+        while not stage.health().ready:  # noqa: ASYNC110 - it becomes so in several ways
+            await asyncio.sleep(_LOOK_S)
+        report.tell(stage.settings.stage, "ready")
+
+    stage.app.task(tell)
 
 
 def _end_with(parent: int) -> None:

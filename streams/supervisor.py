@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from models import telemetry
+from models import report, telemetry
 
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 30.0
@@ -65,7 +65,7 @@ async def _watch(stages: Sequence[str], stop: asyncio.Event, stop_timeout_s: flo
         # The child is told who its parent is: asked later, it might already be an orphan.
         command = (sys.executable, "-m", "streams.stage", stage, str(os.getpid()), *beside)
         # Ctrl-C is for us to hand on, once the child is ready for it: in a session of its own it does not hear it.
-        child = await asyncio.create_subprocess_exec(*command, start_new_session=True)
+        child = await asyncio.create_subprocess_exec(*command, start_new_session=True, pass_fds=report.handed())
         telemetry.STAGE_STARTED(stage=stage, pid=child.pid, answers_at=answers_at)
         if await _ended(child, stop):
             if child.returncode == USAGE:
@@ -73,6 +73,7 @@ async def _watch(stages: Sequence[str], stop: asyncio.Event, stop_timeout_s: flo
                 return USAGE
             pause_s = pause_after(pause_s, ran_s=time.monotonic() - started_at)
             telemetry.STAGE_ENDED(stage=stage, code=child.returncode, again_in_s=pause_s)
+            report.tell(stage, "ended", code=child.returncode or 0)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause_s)
         else:

@@ -1,7 +1,5 @@
 """`metriport-streams demo` and `run`: the whole service on this machine, with samples or empty."""
 
-import asyncio
-import os
 import secrets
 import sys
 import tempfile
@@ -16,14 +14,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli import interrupts, linkserver, output, processes
+from cli import interrupts, linkserver, local, output
+from cli.broker import ports
 from cli.demo import script
 from cli.demo.reader import Reader, reader
-from cli.demo.stack import Stack, running
+from cli.demo.stack import Plan, Stack, plan, running
 from cli.posting import ROUTE, post
-from ingress.settings import AddressSettings, WebhookKeys
-from models import privacy, topics
-from models.settings import load
+from models import preparing, topics
 
 ARRIVE_TIMEOUT_S = 60.0
 PARTITIONS = "4"
@@ -40,50 +37,43 @@ def demo(*, once: Once = False) -> None:
 
 def run() -> None:
     """Start the service, empty and ready for real webhooks; a Kafka of its own unless one is given."""
-    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    load(WebhookKeys)
-    port = load(AddressSettings).ingress_port
     folder = Path("var")
-    privacy.keep(folder, look_within=False)
-    interrupts.run(_run(folder, given, port))
+    preparing.folder("The data folder", folder, look_within=False)
+    port = 0 if local.kafka_is_given() else ports.kept(local.BROKER_DIR)
+    interrupts.run(_run(plan(folder, settings={}, kafka_port=port)))
 
 
-async def _run(folder: Path, kafka: str | None, port: int) -> None:
-    log = folder / "service.log"
-    async with running(folder, kafka=kafka, port=port, settings={}, log=log, say=output.say) as stack:
-        output.say(f"Ready for webhooks at {stack.ingress_url}{ROUTE}; the log is {log}. Ctrl-C ends it.")
-        await asyncio.Event().wait()
+async def _run(plan: Plan) -> None:
+    async with running(plan, say=output.say) as stack:
+        output.say(f"Kafka is at {stack.bootstrap_servers}; the log is {plan.log}.")
+        output.say(f"Ready for webhooks at {plan.ingress_url}{ROUTE}. Ctrl-C ends it.")
+        await stack.watch(output.say)
 
 
 async def _demo(folder: Path, *, once: bool) -> int:
     """Return the exit code."""
-    kafka = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     key = secrets.token_urlsafe(16)
     settings = {
         "METRIPORT_WEBHOOK_KEYS": key,
-        "TOPIC_PREFIX": f"demo-{secrets.token_hex(3)}." if kafka else "metriport.",
+        "TOPIC_PREFIX": f"demo-{secrets.token_hex(3)}." if local.kafka_is_given() else "metriport.",
         "TOPIC_PARTITIONS": PARTITIONS,
+        "INGRESS_PORT": "0",
         "WORKER_PORT": "0",
         "SPOOL_DIR": str(folder / "spool"),
         "STATE_DIR": str(folder / "state"),
         "BLOB_STORE_URL": f"file://{folder}/blobs",
     }
-    log = folder / "service.log"
     async with (
         linkserver.serving() as links,
         running(
-            folder,
-            kafka=kafka,
-            port=None,
-            settings=settings | {"FETCH_TRUSTED_ORIGINS": links},
-            log=log,
+            plan(folder, settings=settings | {"FETCH_TRUSTED_ORIGINS": links}, kafka_port=ports.free(1)[0]),
             say=output.say,
         ) as stack,
         reader(stack.bootstrap_servers, settings["TOPIC_PREFIX"]) as found,
     ):
         complete = await _show(stack, found, key, links)
         if not complete:
-            output.fail(processes.last_lines(log))
+            output.fail(stack.plan.said())
         if not once:
             await _stay(stack, found, key, links)
         return 0 if complete else 1
@@ -92,7 +82,7 @@ async def _demo(folder: Path, *, once: bool) -> int:
 async def _show(stack: Stack, found: Reader, key: str, links: str) -> bool:
     """Post everything, show it, and return whether all that must come out did."""
     sent = list(script.posts(now=datetime.now(UTC), links=links))
-    answers = await _post_all(stack.ingress_url + ROUTE, sent, key)
+    answers = await _post_all(stack.plan.ingress_url + ROUTE, sent, key)
     expected = script.expected(sent)
     complete = await found.wait_for(
         lambda found: script.complete(expected, found.counts, found.states.values()), timeout_s=ARRIVE_TIMEOUT_S
@@ -149,7 +139,7 @@ def _print_patient(found: Reader) -> None:
 
 
 async def _stay(stack: Stack, found: Reader, key: str, links: str) -> None:
-    posted = f"METRIPORT_WEBHOOK_KEYS={key} INGRESS_PORT={stack.environment['INGRESS_PORT']}"
+    posted = f"METRIPORT_WEBHOOK_KEYS={key} INGRESS_PORT={stack.plan.environment['INGRESS_PORT']}"
     output.say("\nIt goes on running; Ctrl-C ends it. Post more from another terminal:")
     output.say(f"  {posted} .venv/bin/metriport-streams trigger patient.admit --links {links}")
     while True:

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import moments, output
+from cli import local, moments, output
 from cli.output import Json
 from cli.past_state import SOURCES, PastState
 from cli.records import Stretch, records
 from models import exact, headers, topics
-from models.settings import KafkaSettings, load
+from models.settings import KafkaSettings
 
 app = typer.Typer(help="Show what is known of one patient.", no_args_is_help=True)
 
@@ -40,7 +40,7 @@ def show(
     With --at, the state is made anew, by the code of today, from what `webhooks`, `documents`, `bundles` and
     `fhir.snapshots` had received before that time.
     """
-    settings, owner = load(KafkaSettings), patient_id.strip()
+    settings, owner = local.load(KafkaSettings), patient_id.strip()
     if at is None:
         state = asyncio.run(_known(settings, owner))
     else:

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from cli import output, removals
+from cli import local, output, removals
 from cli.output import Json
 from cli.removals import Action, Filter, Waiting
-from models.settings import KafkaSettings, load
+from models.settings import KafkaSettings
 
 app = typer.Typer(
     help="Decide about removals of FHIR resources that are held, because so much would be gone at once.",
@@ -34,7 +34,7 @@ def list_removals(
     *, patient: Patient = None, resource_type: Type = None, snapshot: Snapshot = None, as_json: Json = False
 ) -> None:
     """Show which removals are held, by patient, snapshot and resource type."""
-    _show(_waiting(Filter(patient, resource_type, snapshot)), as_json=as_json)
+    _show(_waiting(local.load(KafkaSettings), Filter(patient, resource_type, snapshot)), as_json=as_json)
 
 
 @app.command()
@@ -63,14 +63,15 @@ def discard(
     _decide("discard", Filter(patient, resource_type, snapshot), yes=yes, as_json=as_json)
 
 
-def _waiting(wanted: Filter) -> list[Waiting]:
-    return asyncio.run(removals.waiting(load(KafkaSettings), wanted))
+def _waiting(settings: KafkaSettings, wanted: Filter) -> list[Waiting]:
+    return asyncio.run(removals.waiting(settings, wanted))
 
 
 def _decide(action: Action, wanted: Filter, *, yes: bool, as_json: bool) -> None:
-    chosen = _waiting(wanted)
+    settings = local.load(KafkaSettings)
+    chosen = _waiting(settings, wanted)
     if yes and chosen:
-        asyncio.run(removals.decide(load(KafkaSettings), action, chosen))
+        asyncio.run(removals.decide(settings, action, chosen))
     _show(chosen, as_json=as_json)
     if chosen and not as_json:
         count = sum(one.resources for one in chosen)

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cli import audit, output
+from cli import audit, local, output
 from cli.moments import moment
 from cli.output import Json
 from cli.replay import plan as plans
@@ -21,7 +21,7 @@ from cli.replay import planning, sending
 from cli.replay.plan import Plan
 from cli.replay.selection import Place, Selection
 from models.errors import Misconfigured
-from models.settings import KafkaSettings, load
+from models.settings import KafkaSettings
 
 app = typer.Typer(
     help="Send records again, into a topic of the reader's own: a plan first, then what it says.", no_args_is_help=True
@@ -60,7 +60,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Count what would be sent, and write it down as a plan; exit code 1 if that is nothing."""
-    settings, now = load(KafkaSettings), datetime.now(UTC)
+    settings, now = local.load(KafkaSettings), datetime.now(UTC)
     prefix = settings.topic_prefix
     selection = Selection(
         begin=None if begin is None else moment(begin, now=now),
@@ -99,7 +99,7 @@ def apply(
 
     Exit code 1 if something is left to send.
     """
-    settings, made = load(KafkaSettings), plans.read(file)
+    settings, made = local.load(KafkaSettings), plans.read(file)
     if made.topic_prefix != settings.topic_prefix:
         raise Misconfigured(
             f"The plan is for TOPIC_PREFIX={made.topic_prefix}, and here it is {settings.topic_prefix}."

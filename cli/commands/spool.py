@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import output, salvaging
+from cli import local, output, salvaging
 from cli.output import Json
 from ingress import set_aside, spool_lock
 from ingress.set_aside import InUse, SetAside
@@ -46,7 +46,7 @@ def list_spools(*, as_json: Json = False) -> None:
 @app.command()
 def salvage(names: Names = None, *, as_json: Json = False) -> None:
     """Send what can be read of damaged spools to Kafka, in order and not twice; exit code 1 if something is missing."""
-    settings = load(SpoolSettings)
+    settings = local.load(SpoolSettings)
     telemetry.configure(level="warning", style=settings.log_format)
     told = []
     for one in _chosen(settings, names):

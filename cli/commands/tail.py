@@ -14,12 +14,12 @@ import msgspec
 import typer
 from aiokafka.structs import ConsumerRecord
 
-from cli import moments, output
+from cli import local, moments, output
 from cli.output import Json
 from cli.records import Stretch, count, records
 from models import headers, topics
 from models.errors import Misconfigured
-from models.settings import CatalogueSettings, load
+from models.settings import CatalogueSettings
 
 TYPE = re.compile(r"[a-zA-Z][a-zA-Z0-9.-]{0,99}")
 # Whatever was sent may be in these; a type of ours has this form.
@@ -80,7 +80,7 @@ def tail(
     Begins with what comes from now on, and goes on until Ctrl-C, unless told otherwise. Keys and ids are patients'
     data, too: without --values each is shown as the same `~1a2b3c4d` throughout the run.
     """
-    settings = load(CatalogueSettings)
+    settings = local.load(CatalogueSettings)
     wanted = [_full(settings.topic_prefix, topic) for topic in names or _all(settings)]
     stretch = _stretch(since, until, from_start=from_start, follow=follow)
     known = {each for each in (key, patient, message_id) if each is not None}

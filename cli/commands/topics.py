@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from cli import output
+from cli import local, output
 from cli.connection import administration
 from cli.output import Json
 from cli.topics import advice, kafka, lag, losses, plan
@@ -36,7 +36,7 @@ def apply(
     as_json: Json = False,
 ) -> None:
     """Create the topics that are missing and check all others; exit code 1 if something differs. Safe to repeat."""
-    applied = asyncio.run(_apply(load(CatalogueSettings), mend=mend))
+    applied = asyncio.run(_apply(local.load(CatalogueSettings), mend=mend))
     if as_json:
         output.print_json(applied._asdict() | {"differences": [asdict(each) for each in applied.differences]})
     else:
@@ -60,7 +60,7 @@ def list_topics(
     as_json: Json = False,
 ) -> None:
     """Show every topic: its partitions, how long records are kept, what is not as it should be, what it holds."""
-    settings = load(CatalogueSettings)
+    settings = local.load(CatalogueSettings)
     topics = plan.wanted(settings)
     found, lags = asyncio.run(_read(settings, topics, with_lags=groups))
     differs = plan.by_topic(plan.differences(topics, found))
@@ -106,13 +106,14 @@ def accept(
     Reading begins again where the log and the one that was read part, as far as that can be told. A stage that lost
     its state reads again what is there; what it finds in its own topics it does not repeat.
     """
-    settings = load(KafkaSettings)
+    overrides = local.overrides()
+    settings = load(KafkaSettings, **overrides)
     try:
         named = [losses.place(each, settings.topic_prefix) for each in places or ()]
     except ValueError:
         raise Misconfigured("A place is TOPIC or TOPIC/PARTITION, such as webhooks/3.") from None
     _must_be_ours(named, settings)
-    rows = asyncio.run(_accept(settings, losses.readers(), named, start))
+    rows = asyncio.run(_accept(settings, losses.readers(**overrides), named, start))
     if as_json:
         output.print_json(rows)
     else:

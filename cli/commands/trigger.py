@@ -74,7 +74,7 @@ def trigger(
             output.print_line(body.decode())
         return
     keys = load(WebhookKeys).webhook_keys
-    target = url or f"http://127.0.0.1:{load(AddressSettings).ingress_port}{ROUTE}"
+    target = url or f"{load(AddressSettings).url()}{ROUTE}"
     _must_be_http(target, "--url")
     answers, interrupted = Answers(), False
     try:

@@ -8,7 +8,7 @@ import json
 import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 
@@ -49,9 +49,9 @@ def place(text: str, prefix: str) -> Place:
     return Place(name if name.startswith(prefix) else prefix + name, int(number) if number else None)
 
 
-def readers() -> list[Reader]:
+def readers(**overrides: Any) -> list[Reader]:  # noqa: ANN401 - settings that count before the operator's
     """Return every stage; to be called before there is a loop."""
-    workers = [build(stage, of_stage(stage)) for stage in STAGES]
+    workers = [build(stage, of_stage(stage, **overrides)) for stage in STAGES]
     return [Reader(worker.settings, worker.engine.topics) for worker in workers]
 
 
