@@ -1,29 +1,43 @@
 """What `doctor` looks at, one function each: a finding says what is, and what to do if that is wrong."""
 
+import asyncio
+import contextlib
 import os
 import shutil
+import ssl
 import tempfile
-from collections.abc import Sequence
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import url2pathname
 
 import aiohttp
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore
 
 from cli import removals
 from cli.broker.errors import Unreachable
+from cli.broker.readiness import somebody_listens
 from cli.connection import administration
+from cli.posting import ROUTE, post
 from cli.topics import kafka, plan
 from ingress import set_aside
-from ingress.settings import IngressSettings
+from ingress.settings import IngressSettings, WebhookKeys
 from models import privacy
 from models.errors import Misconfigured
+from models.security import ssl_context
 from models.settings import CatalogueSettings, KafkaSettings
-from models.stages import STAGES
+from streams.blob_store import open_store
 from streams.settings import StageSettings
 
 RECORD_MARGIN_BYTES = 64 * 1024
 ASK_TIMEOUT_S = 3.0
+PROBE_TIMEOUT_S = 15.0
 HTTP_OK = 200
+HTTP_UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +48,19 @@ class Finding:
     well: bool
     says: str
     unreachable: bool = False
+    note: bool = False  # nothing is wrong; a person should know all the same
 
 
-def keys(settings: IngressSettings) -> Finding:
+def keys(settings: WebhookKeys) -> Finding:
     """Look at the webhook keys, without showing them."""
     trying = [number for number, key in enumerate(settings.webhook_keys, 1) if b"trying-out" in key]
     if trying:
-        return Finding(what="keys", well=False, says=f"key {trying[0]} is not Metriport's; set METRIPORT_WEBHOOK_KEYS")
+        return Finding(
+            what="keys",
+            well=False,
+            says=f"key {trying[0]} is the example of docker-compose.yml, which everybody knows: set"
+            " METRIPORT_WEBHOOK_KEYS to the key that Metriport's dashboard shows",
+        )
     return Finding(what="keys", well=True, says=f"{len(settings.webhook_keys)} accepted")
 
 
@@ -81,6 +101,97 @@ def spools(folder: Path) -> Finding:
     return Finding(what="set aside", well=not waiting, says=says)
 
 
+async def blob_store(url: str) -> Finding:
+    """Write an object to the blob store, read it and remove it; without a folder yet, look where it would be."""
+    scheme, _, rest = url.partition("://")
+    if scheme == "file" and not os.path.exists(path := url2pathname(rest)):  # noqa: ASYNC240, PTH110 - one look
+        return folder("blob store", Path(path))
+    # What stands before an @ may be a password.
+    where = f"{scheme}://{rest.rpartition('@')[2]}"
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            well = await _in_thread(lambda: _probe(open_store(url), f".doctor/{uuid.uuid4()}"))
+    except Misconfigured as problem:
+        return Finding(what="blob store", well=False, says=str(problem))
+    except TimeoutError:
+        says = f"{where} does not answer within {PROBE_TIMEOUT_S:g} s"
+        return Finding(what="blob store", well=False, says=says, unreachable=True)
+    except (BaseError, OSError) as problem:
+        says = f"{where} cannot be written, read and removed from: {type(problem).__name__}"
+        return Finding(what="blob store", well=False, says=says)
+    says = "takes, gives and removes an object" if well else "gives other bytes than it took"
+    return Finding(what="blob store", well=well, says=f"{where} {says}")
+
+
+def _probe(store: ObjectStore, key: str) -> bool:
+    obstore.put(store, key, b"probe")
+    read = obstore.get(store, key).bytes()
+    obstore.delete(store, key)
+    return bytes(read) == b"probe"
+
+
+async def _in_thread(work: Callable[[], bool]) -> bool:
+    """Return what `work` returns. Its thread is left alone when nobody waits for it any more.
+
+    The library's own futures may outlive the loop, and then abort the process as it ends.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[bool] = loop.create_future()
+
+    def finish(result: bool | BaseException) -> None:  # noqa: FBT001 - what came of it
+        if answer.done():
+            return
+        if isinstance(result, BaseException):
+            answer.set_exception(result)
+        else:
+            answer.set_result(result)
+
+    def run() -> None:
+        try:
+            result: bool | BaseException = work()
+        except (Misconfigured, BaseError, OSError) as error:
+            result = error
+        with contextlib.suppress(RuntimeError):  # the loop is gone
+            loop.call_soon_threadsafe(finish, result)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await answer
+
+
+async def entry(settings: KafkaSettings) -> str | None:
+    """Return why a Kafka that is there cannot be entered, as far as TLS goes; None if it is not for that."""
+    protocol, wants_tls = settings.kafka_security_protocol, settings.kafka_security_protocol.endswith("SSL")
+    for server in settings.kafka_bootstrap_servers.split(","):
+        if not await somebody_listens(server):
+            continue
+        without_checks = ssl.create_default_context()
+        without_checks.check_hostname, without_checks.verify_mode = False, ssl.CERT_NONE
+        speaks_tls = await _refusal(server, without_checks) in {"", "alert"}
+        if speaks_tls != wants_tls:
+            other = protocol.replace("SSL", "PLAINTEXT") if wants_tls else protocol.replace("PLAINTEXT", "SSL")
+            speaks = "speaks TLS" if speaks_tls else "does not speak TLS"
+            return f"{server} {speaks}, KAFKA_SECURITY_PROTOCOL is {protocol}: {other} would fit"
+        if wants_tls and await _refusal(server, ssl_context(settings) or without_checks) == "certificate":
+            return f"the certificate of {server} is not trusted: set KAFKA_SSL_CAFILE to its CA"
+    return None
+
+
+async def _refusal(server: str, context: ssl.SSLContext) -> str:
+    """Return why TLS with `server` does not begin: nothing if it does, `certificate`, its own `alert`, or `other`."""
+    host, _, port = server.rpartition(":")
+    try:
+        async with asyncio.timeout(ASK_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=context)
+    except ssl.SSLCertVerificationError:
+        return "certificate"
+    except ssl.SSLError as error:
+        return "alert" if "ALERT" in (error.reason or "") else "other"
+    except (OSError, TimeoutError, EOFError):
+        return "other"
+    writer.transport.abort()
+    return ""
+
+
 async def topics(settings: CatalogueSettings) -> list[Finding]:
     """Look whether Kafka answers and whether its topics are as they should be."""
     wanted = plan.wanted(settings)
@@ -88,7 +199,8 @@ async def topics(settings: CatalogueSettings) -> list[Finding]:
         async with administration(settings) as admin:
             found = await kafka.read(admin, [topic.name for topic in wanted])
     except Unreachable as problem:
-        return [Finding(what="kafka", well=False, says=str(problem), unreachable=True)]
+        why = await entry(settings)
+        return [Finding(what="kafka", well=False, says=why or str(problem), unreachable=why is None)]
     differences = plan.differences(wanted, found)
     more = sum(each.harmless for each in differences)
     missing, differences = plan.missing(wanted, found), plan.harmful(differences)
@@ -113,13 +225,45 @@ async def removals_held(settings: KafkaSettings) -> Finding:
     return Finding(what="removals", well=not found, says=says if found else "none is held")
 
 
-async def processes(ingress: IngressSettings, worker: StageSettings) -> list[Finding]:
-    """Ask the ingress and each stage on this machine whether they are ready."""
-    host = worker.worker_host.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - not listened on
-    ports = {"ingress": ("127.0.0.1", ingress.ingress_port)}
-    ports |= {name: (host, stage.port(worker.worker_port)) for name, stage in STAGES.items() if worker.worker_port}
+async def ingress(url: str, keys: Sequence[bytes]) -> list[Finding]:
+    """Ask the ingress at `url` whether it is ready, and whether it takes what each of these keys signed: a ping."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ASK_TIMEOUT_S)) as session:
-        return [await _ready(session, what, f"http://{at[0]}:{at[1]}/ready") for what, at in ports.items()]
+        found = [await _ready(session, "ingress", f"{url}/ready")]
+        if found[0].unreachable:
+            return found
+        for number, key in enumerate(keys, 1):
+            try:
+                status, _ = await post(session, url + ROUTE, b'{"ping":"doctor"}', key=key)
+            except Unreachable:
+                return found
+            if status == HTTP_UNAUTHORIZED:
+                says = f"the running ingress does not accept key {number} of METRIPORT_WEBHOOK_KEYS as set here: it was"
+                found.append(Finding(what="ingress", well=False, says=f"{says} started with others"))
+        return found
+
+
+async def stages(names: Iterable[str], settings: StageSettings) -> list[Finding]:
+    """Ask these stages on this machine whether they are ready."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(settings.worker_host, settings.worker_host)  # noqa: S104
+    host = f"[{host}]" if ":" in host else host
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ASK_TIMEOUT_S)) as session:
+        return [
+            await _stage(
+                session, name, [f"http://{host}:{settings.port(name, alone=alone)}" for alone in (False, True)]
+            )
+            for name in names
+            if settings.worker_port
+        ]
+
+
+async def _stage(session: aiohttp.ClientSession, name: str, urls: Sequence[str]) -> Finding:
+    """Ask a stage where it answers beside others, or where it answers alone: whoever says that he is the one."""
+    for url in urls:
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError):
+            async with session.get(f"{url}/ready") as response:
+                if (await response.json()).get("stage") == name:
+                    return await _ready(session, name, f"{url}/ready")
+    return Finding(what=name, well=False, says=f"does not answer at {urls[0]}", unreachable=True)
 
 
 async def _ready(session: aiohttp.ClientSession, what: str, url: str) -> Finding:

@@ -5,6 +5,7 @@ class with what it needs and nothing else, beside its code: `ingress.settings`, 
 declared in one class only. Every limit carries its unit in its name.
 """
 
+import difflib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +25,10 @@ RECORD_BYTES_LARGEST = 96 * 2**20
 
 # Old names that still work, for one release, and what they are called now.
 RENAMED = {"FETCH_BYTES_MAX": "KAFKA_FETCH_BYTES_MAX"}
+
+# How names begin that nobody else gives to anything; KAFKA_ and LOG_ are others', too.
+_OURS = ("BUNDLE_", "FETCH_", "FHIR_", "INGRESS_", "REMOVALS_", "REMOVED_", "SPOOL_", "TOPIC_")
+_ALIKE = 0.87  # of 1: one letter too few in a name of ten
 
 _Settings = TypeVar("_Settings", bound=BaseSettings)
 
@@ -194,6 +199,20 @@ def renamed() -> list[str]:
     return [
         f"{old} is {new} now. The old name works in this release only." for old, new in RENAMED.items() if old in found
     ]
+
+
+def unknown(known: Iterable[str]) -> list[str]:
+    """Return a sentence for each name that is set, is none of the `known` settings, and looks as if it should be."""
+    names = {*(name.upper() for name in known), *RENAMED}
+    sentences = []
+    for name in sorted(given() - names):
+        close = difflib.get_close_matches(name, names, n=1, cutoff=_ALIKE)
+        if close:
+            meant = RENAMED.get(close[0], close[0])
+            sentences.append(f"{name} is no setting; perhaps {meant} is meant.")
+        elif name.startswith(_OURS):
+            sentences.append(f"{name} is no setting.")
+    return sentences
 
 
 def _no_json(error: SettingsError) -> str:

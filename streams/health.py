@@ -45,7 +45,12 @@ def answers(stage: Stage) -> dict[str, Answer]:
 
     def ready() -> web.Response:
         health = stage.health()
-        facts = {"ready": health.ready, "waiting_for": health.waiting_for, "partitions": len(health.partitions)}
+        facts = {
+            "stage": stage.settings.stage,
+            "ready": health.ready,
+            "waiting_for": health.waiting_for,
+            "partitions": len(health.partitions),
+        }
         if stage.engine.unread:
             facts["records_nobody_reads"] = stage.engine.unread  # in partitions beyond TOPIC_PARTITIONS
         return as_json(facts, status=200 if health.ready else 503)

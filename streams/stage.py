@@ -67,12 +67,12 @@ def main(stage: str, parent: str | None = None, *beside: str) -> None:
 
 
 def _tell_when_ready(stage: Stage) -> None:
-    async def tell(_app: Any) -> None:  # noqa: ANN401 - Faust has no types
+    async def tell() -> None:
         while not stage.health().ready:  # noqa: ASYNC110 - it becomes so in several ways
             await asyncio.sleep(_LOOK_S)
         report.tell(stage.settings.stage, "ready")
 
-    stage.app.task(tell)
+    stage.driver.at_start(tell)
 
 
 def _end_with(parent: int) -> None:
