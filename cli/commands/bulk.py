@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import output
+from cli import local, output
 from cli.output import Json
 from cli.records import records
 from models import exact, topics
-from models.settings import KafkaSettings, load
+from models.settings import KafkaSettings
 
 COLUMNS = ("row", "status", "patientId", "reason")
 
@@ -32,7 +32,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show how far a bulk create is, and its rows by status; exit code 1 if nothing is known of the id."""
-    found, by_row = asyncio.run(_known(load(KafkaSettings), request_id.strip(), rows=rows))
+    found, by_row = asyncio.run(_known(local.load(KafkaSettings), request_id.strip(), rows=rows))
     if found is None:
         output.fail("Nothing is known of this id.")
         raise typer.Exit(1)
