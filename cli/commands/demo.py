@@ -20,7 +20,7 @@ from cli.demo import script
 from cli.demo.reader import Reader, reader
 from cli.demo.stack import Plan, Stack, plan, running
 from cli.posting import ROUTE, post
-from models import preparing, topics
+from models import privacy, topics
 
 ARRIVE_TIMEOUT_S = 60.0
 PARTITIONS = "4"
@@ -38,7 +38,7 @@ def demo(*, once: Once = False) -> None:
 def run() -> None:
     """Start the service, empty and ready for real webhooks; a Kafka of its own unless one is given."""
     folder = Path("var")
-    preparing.folder("The data folder", folder, look_within=False)
+    privacy.keep(folder, look_within=False)
     port = 0 if local.kafka_is_given() else ports.kept(local.BROKER_DIR)
     interrupts.run(_run(plan(folder, settings={}, kafka_port=port)))
 
