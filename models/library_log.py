@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -16,25 +17,46 @@ from typing import Any
 Emit = Callable[..., None]
 
 FRAMES_MAX = 12
+SILENT_S = 10.0
+LINES_REMEMBERED_MAX = 256
 _SENTENCE_CHARS_MAX = 200
 _WARNING = re.compile(r"[^\n]*?:[0-9]+: (\w+Warning): ")
 _QUOTES = re.compile(r"[\n'\"`<>\[\]{}=]|: ")
 
 
 class Handler(logging.Handler):
-    """Hands each line of a library on, as `emit(level, event, **facts)`."""
+    """Hands the lines of libraries on, as `emit(level, event, **facts)`; the same line once in `SILENT_S`.
 
-    def __init__(self, emit: Emit) -> None:
+    What Kafka's client tries again by itself is no error: at the first start of all there is no coordinator for groups
+    yet, and it says so ten times a second.
+    """
+
+    def __init__(self, emit: Emit, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._emit = emit
+        self._clock = clock
+        self._said_at: dict[tuple[str, str], float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Tell which library it is, what it says without values, and what kind of error it is about."""
         error = record.exc_info[1] if record.exc_info else None
-        facts: dict[str, Any] = {"library": record.name, "sentence": sentence(record.msg, record.args)}
+        said = sentence(record.msg, record.args)
+        if self._is_repeated((record.name, said)):
+            return
+        facts: dict[str, Any] = {"library": record.name, "sentence": said}
         if isinstance(error, BaseException):
             facts |= told(error)
-        self._emit(record.levelno, "library_said", **facts)
+        level = min(record.levelno, logging.WARNING) if _is_tried_again(record.args) else record.levelno
+        self._emit(level, "library_said", **facts)
+
+    def _is_repeated(self, line: tuple[str, str]) -> bool:
+        now = self._clock()
+        if now - self._said_at.get(line, -SILENT_S) < SILENT_S:
+            return True
+        if len(self._said_at) >= LINES_REMEMBERED_MAX:
+            self._said_at.clear()
+        self._said_at[line] = now
+        return False
 
 
 def sentence(message: object, arguments: object) -> str:
@@ -95,6 +117,11 @@ def take_crashes(emit: Emit) -> None:
         else None
     )
     logging.captureWarnings(capture=True)
+
+
+def _is_tried_again(arguments: object) -> bool:
+    """Whether a line is about an error that aiokafka calls retriable."""
+    return isinstance(arguments, tuple) and any(getattr(each, "retriable", False) is True for each in arguments)
 
 
 def _shown(value: object) -> object:

@@ -83,7 +83,7 @@ class Driver:
 
     def run(self) -> None:
         """Run on the loop that was there when this was made, until SIGTERM or SIGINT; never returns."""
-        process = faust.Worker(self.app, loglevel="WARNING", quiet=True, redirect_stdouts=False)
+        process = faust.Worker(self.app, quiet=True, redirect_stdouts=False, override_logging=False)
         process.spinner = None  # quiet or not, Faust would draw one into the log
         try:
             process.execute_from_commandline()

@@ -1,10 +1,12 @@
 """What libraries and crashes leave in the log: events like all others, without what they were given."""
 
 import json
+import logging
 import subprocess
 import sys
 
 import pytest
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from models import library_log
 
@@ -80,3 +82,25 @@ def test_every_line_is_an_event_and_none_has_a_value():
 )
 def test_numbers_are_kept_and_every_other_value_is_left_out(message, arguments, said):
     assert library_log.sentence(message, arguments) == said
+
+
+def test_what_kafkas_client_tries_again_is_no_error_and_is_said_once_in_a_while():
+    said, now = [], [0.0]
+    handler = library_log.Handler(lambda *facts, **more: said.append((*facts, more)), clock=lambda: now[0])
+    line = logging.LogRecord(
+        "aiokafka",
+        logging.ERROR,
+        "",
+        0,
+        "Group Coordinator Request failed: %s",
+        (GroupCoordinatorNotAvailableError(),),
+        None,
+    )
+
+    for now[0] in (0.0, 0.1, 9.9, 10.0):
+        handler.emit(line)
+
+    [first, second] = said
+    assert first == second
+    assert first[:2] == (logging.WARNING, "library_said")
+    assert first[2]["sentence"] == "Group Coordinator Request failed: GroupCoordinatorNotAvailableError"
