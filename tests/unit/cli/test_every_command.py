@@ -2,6 +2,7 @@
 
 import io
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -97,13 +98,18 @@ def test_without_the_address_of_a_kafka_a_command_says_what_to_set(run, path):
     assert "KAFKA_BOOTSTRAP_SERVERS" in said
 
 
-@pytest.mark.parametrize("path", COMMANDS)
-@pytest.mark.parametrize("odd", ["--no-such-option", "odd argument"])
-def test_an_option_or_argument_too_many_is_a_matter_of_usage(path, odd, capsys):
-    words = {"--no-such-option": [odd], "odd argument": [odd] * 9}[odd]
-    if odd == "odd argument" and any(parameter.nargs == -1 for parameter in COMMANDS[path].params):
-        pytest.skip("takes as many as there are")
+TOO_MANY = [
+    *((path, ["--no-such-option"]) for path in COMMANDS),
+    *(
+        (path, ["odd"] * 9)
+        for path, command in COMMANDS.items()
+        if not any(part.nargs == -1 for part in command.params)
+    ),
+]
 
+
+@pytest.mark.parametrize(("path", "words"), TOO_MANY)
+def test_an_option_or_argument_too_many_is_a_matter_of_usage(path, words, capsys):
     with pytest.raises(SystemExit) as ended:
         app([*path.split(), *words])
 
@@ -135,3 +141,13 @@ def test_a_mistake_is_said_with_what_to_do_and_its_exit_code(run, line):
 
     assert (code, "Traceback" in said) == (MISTAKES[line][0], False)
     assert MISTAKES[line][1] in printed + said
+
+
+def test_a_port_that_somebody_has_is_one_sentence(run):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+
+        code, printed, said = run("linkserver", "--port", port)
+
+    assert (code, printed, said.count("\n")) == (1, "", 1)
+    assert port in said
