@@ -1,5 +1,7 @@
 """Command lines that work as they stand, shown below the help of each command."""
 
+import inspect
+
 import typer
 
 NAME = "metriport-streams"
@@ -47,10 +49,16 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 }
 
 
+def paragraphs(text: str) -> str:
+    """Return a docstring with each paragraph on one line: Typer would keep the line ends of the source."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+
+
 def add(app: typer.Typer, path: str = "") -> None:
-    """Put the examples below the help of every command of `app`."""
+    """Put the examples below the help of every command of `app`, and let the help fill the lines of a terminal."""
     for command in app.registered_commands:
         name = command.name or (command.callback.__name__ if command.callback else "")
+        command.help = paragraphs(inspect.getdoc(command.callback) or "")
         if lines := EXAMPLES.get(f"{path}{name}"):
             # Typer prints each paragraph of an epilog on a line of its own.
             command.epilog = "\n\n".join(("Examples:", *(f"{NAME} {line}" for line in lines)))

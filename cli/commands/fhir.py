@@ -38,7 +38,7 @@ def check(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help="Files or folders with bundles, single resources, or one resource in each line; - is standard input.",
         ),
     ],

@@ -33,7 +33,7 @@ _TIME = "with a zone, 2026-11-25T09:00Z, or how long ago: 30m, 12h, 7d."
 @app.command()
 def plan(
     topics: Annotated[
-        list[str], typer.Argument(metavar="TOPIC...", help="Topics of the service, with the prefix or without.")
+        list[str], typer.Argument(metavar="TOPIC", help="Topics of the service, with the prefix or without.")
     ],
     *,
     begin: Annotated[

@@ -28,7 +28,7 @@ def ingress() -> None:
 def worker(
     stages: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[STAGE]...", help=f"Stages to run: {', '.join(STAGES)}; every one if left out."),
+        typer.Argument(metavar="STAGE", help=f"Stages to run: {', '.join(STAGES)}; every one if left out."),
     ] = None,
 ) -> None:
     """Run every stage, or the named ones, one process each; ends with all of them on SIGTERM."""

@@ -20,9 +20,7 @@ from models.settings import load
 
 Names = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[NAME]...", help="Names of damaged spools, as `spool list` shows them; every one if left out."
-    ),
+    typer.Argument(metavar="NAME", help="Names of damaged spools, as `spool list` shows them; every one if left out."),
 ]
 
 COLUMNS = ("name", "state", "bytes", "moved", "missing")

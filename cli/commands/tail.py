@@ -38,7 +38,7 @@ _HIDDEN_BYTES = 4
 
 Topics = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[TOPIC]...", help="Topics, with or without the prefix; every one if left out."),
+    typer.Argument(metavar="TOPIC", help="Topics, with or without the prefix; every one if left out."),
 ]
 
 

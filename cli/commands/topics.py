@@ -93,7 +93,7 @@ def list_topics(
 def accept(
     places: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TOPIC[/PARTITION]]...", help="Where losses are accepted, such as webhooks/3."),
+        typer.Argument(metavar="TOPIC[/PARTITION]", help="Where losses are accepted, such as webhooks/3."),
     ] = None,
     *,
     start: Annotated[

@@ -78,3 +78,13 @@ def test_a_shell_can_complete_commands(capsys, monkeypatch):
         app([], prog_name=NAME)
 
     assert (ended.value.code, capsys.readouterr().out.strip()) == (0, "topics")
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_the_help_fills_the_lines_and_the_usage_has_no_bracket_twice(path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+
+    _, printed, _ = run(capsys, *path.split(), "--help")
+
+    assert not re.search("[^\n]\n[^\n]", COMMANDS[path].help)
+    assert not re.search(r"\[\[|\{\[|\.\.\.[\]}]\.\.\.", printed)
