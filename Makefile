@@ -14,7 +14,7 @@ HAS_INSTALLER := test -x $(BIN)/uv -o -x $(BIN)/pip
 # An environment that happens to be active is none of our business.
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
 
-.PHONY: help env demo run test lint types imports format schemas bench clean
+.PHONY: help env demo run test lint types imports format schemas docs bench clean
 
 help: ## show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,10 @@ format: env ## put the code in shape
 
 schemas: env ## write the published schemas anew, from the models
 	@$(BIN)/python -m models.schemas
+
+docs: env schemas ## write the schemas and the generated parts of docs/, from the code
+	@$(BIN)/python -m cli.settings_page
+	@$(BIN)/python -m cli.reference
 
 bench: env ## speed, as ratios to simpler programs on this machine
 	@$(BIN)/python -m bench

@@ -108,7 +108,7 @@ class Declared:
 
 TABLE: Mapping[str, Declared] = {
     CE_SPECVERSION: Declared(
-        says="CloudEvents version.",
+        says="Version of CloudEvents, https://cloudevents.io; the ce_ headers are its binary mode.",
         form=r"1\.0",
         always=("received", *_DERIVED),
         sometimes=("quarantined", "decided"),
@@ -121,19 +121,19 @@ TABLE: Mapping[str, Declared] = {
         personal=True,
     ),
     CE_SOURCE: Declared(
-        says="The part of the service that wrote the record.",
+        says="Which process wrote the record: metriport-streams/ingress, a stage, or operator for a command.",
         form="metriport-streams/[a-z]+",
         always=("received", *_DERIVED),
         sometimes=("quarantined", "decided"),
     ),
     CE_TYPE: Declared(
-        says="Metriport's message type, or what the record is.",
+        says="Metriport's message type, or the topic; of a resource with the change behind it: fhir.changes.updated.",
         form=".+",
         always=("received", *_DERIVED),
         sometimes=("quarantined", "decided"),
     ),
     CE_TIME: Declared(
-        says="When it happened, as Metriport told.",
+        says="When it happened, as Metriport told; else when it was received or fetched. RFC 3339.",
         form=".+",
         always=("received", *_DERIVED),
         sometimes=("quarantined", "decided"),
@@ -146,20 +146,21 @@ TABLE: Mapping[str, Declared] = {
         personal=True,
     ),
     CONTENT_TYPE: Declared(
-        says="Of the value.",
+        says="Of the value: application/json, application/fhir+json, or application/vnd.metriport-streams.pointer+json "
+        "for a resource that is too large for a record.",
         form=r"[a-z]+/[a-z.+-]+",
         always=("received", *_DERIVED, "decided", "audited"),
         sometimes=("quarantined",),
     ),
     MESSAGE_ID: Declared(
-        says="Metriport's message id.",
+        says="Metriport's message id; of what an operator decided, the decision's.",
         form=".+",
         always=("delivered", "fetched", *_OF_BUNDLES, "snapshot"),
         sometimes=("received", "quarantined"),
         personal=True,
     ),
     RECEIVED_AT: Declared(
-        says="When the ingress received the delivery.",
+        says="When the ingress received the delivery; UTC.",
         form=TIME,
         always=("received",),
         sometimes=("delivered", "fetched", *_OF_BUNDLES, "snapshot", "quarantined"),
@@ -170,7 +171,7 @@ TABLE: Mapping[str, Declared] = {
         sometimes=("received", "quarantined"),
     ),
     SOURCE: Declared(
-        says="topic/partition/offset/index of the input record.",
+        says="topic/partition/offset of the record it was made from, and which of its outputs in this topic this is.",
         form=POSITION,
         always=_DERIVED,
         sometimes=("quarantined",),
@@ -267,7 +268,7 @@ TABLE: Mapping[str, Declared] = {
         personal=True,
     ),
     RANGE: Declared(
-        says="Position of its first byte in the blob, and of the one behind its last.",
+        says="Position of its first byte in the blob, and of the one behind its last: half-open, unlike HTTP's.",
         form="[0-9]+-[0-9]+",
         always=("rejected",),
         sometimes=("changed", "state"),

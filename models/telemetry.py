@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -105,19 +105,38 @@ def _mover(metric: Counter | Histogram) -> Callable[[float], None]:
     return metric.inc if isinstance(metric, Counter) else metric.observe
 
 
+class Declared(NamedTuple):
+    """One metric as an operator meets it: its name in `/metrics`, its kind, its labels, what it counts."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    sentence: str
+    collector: Counter | Gauge | Histogram
+
+
+DECLARED: list[Declared] = []
+
+
 def counter(name: str, sentence: str, *labels: str) -> Counter:
     """Declare a counter `metriport_<name>_total`."""
-    return Counter(f"metriport_{name}", sentence, labels, registry=REGISTRY)
+    made = Counter(f"metriport_{name}", sentence, labels, registry=REGISTRY)
+    DECLARED.append(Declared(f"metriport_{name}_total", "counter", labels, sentence, made))
+    return made
 
 
 def histogram(name: str, sentence: str, *labels: str, buckets: tuple[float, ...] = _SECONDS) -> Histogram:
     """Declare a histogram `metriport_<name>`."""
-    return Histogram(f"metriport_{name}", sentence, labels, registry=REGISTRY, buckets=buckets)
+    made = Histogram(f"metriport_{name}", sentence, labels, registry=REGISTRY, buckets=buckets)
+    DECLARED.append(Declared(f"metriport_{name}", "histogram", labels, sentence, made))
+    return made
 
 
 def gauge(name: str, sentence: str, *labels: str) -> Gauge:
     """Declare a gauge `metriport_<name>`."""
-    return Gauge(f"metriport_{name}", sentence, labels, registry=REGISTRY)
+    made = Gauge(f"metriport_{name}", sentence, labels, registry=REGISTRY)
+    DECLARED.append(Declared(f"metriport_{name}", "gauge", labels, sentence, made))
+    return made
 
 
 BUILD_INFO = gauge("build_info", "1, with the version of this build and of its Python as labels.", "version", "python")
@@ -188,7 +207,11 @@ ANSWERED = Event(
 KEY_MATCHED = Event(
     "key_matched",
     "debug",
-    counter("signatures_matched", "Signatures by the position of the key that matched, for rotation.", "key"),
+    counter(
+        "signatures_matched",
+        "Signed requests, by the place of the key that matched in METRIPORT_WEBHOOK_KEYS, from 0.",
+        "key",
+    ),
     labels=("key",),
 )
 PUBLISH_UNKNOWN = Event(
@@ -241,7 +264,10 @@ SPOOL_REFUSED = Event(
     labels=("reason",),
 )
 SPOOL_DAMAGED = Event(
-    "spool_damaged", "error", counter("spool_damaged", "Spools set aside."), fields=("reason", "moved_to")
+    "spool_damaged",
+    "error",
+    counter("spool_damaged", "Damaged spools that were found and set aside."),
+    fields=("reason", "moved_to"),
 )
 SPOOL_SALVAGED = Event(
     "spool_salvaged",
@@ -250,9 +276,18 @@ SPOOL_SALVAGED = Event(
     fields=("deliveries", "missing", "complete"),
 )
 SPOOL_RECOVERED = Event(
-    "spool_recovered", "info", counter("spool_recovered", "Deliveries that were written and not synced, and kept.")
+    "spool_recovered",
+    "info",
+    counter(
+        "spool_recovered", "Deliveries of a spool that were written, not synced before a crash, and kept all the same."
+    ),
 )
-SPOOL_FAILED = Event("spool_failed", "error", counter("spool_failed", "Errors of the spool's disk."), fields=("error",))
+SPOOL_FAILED = Event(
+    "spool_failed",
+    "error",
+    counter("spool_failed", "Reads and writes of the spool that its disk failed."),
+    fields=("error",),
+)
 SPOOL_RECORDS = gauge("spool_records", "Deliveries in the spool.")
 SPOOL_SET_ASIDE = gauge("spool_set_aside", "Damaged spools set aside that nobody has dealt with yet.")
 SPOOL_BYTES = gauge("spool_bytes", "Bytes in the spool.")
@@ -293,7 +328,7 @@ QUARANTINED = Event(
 RESTORED = Event(
     "state_restored",
     "info",
-    counter("state_restored_records", "Changelog records restored.", "stage"),
+    counter("state_restored_records", "Changelog records read to restore a stage's state.", "stage"),
     labels=("stage",),
     fields=("seconds", "partitions"),
 )

@@ -5,17 +5,20 @@ from models.telemetry import Event, counter
 AUDITED = Event(
     "fhir_verdict_audited",
     "debug",
-    counter("fhir_verdicts_audited", "Quick yeses that the library was asked about, too."),
+    counter("fhir_verdicts_audited", "Resources that passed the fast check and were checked by the library as well."),
 )
 MISMATCHED = Event(
     "fhir_verdict_mismatched",
     "error",
-    counter("fhir_verdicts_mismatched", "Quick yeses the library disagreed with: must stay 0; ends the quick way."),
+    counter(
+        "fhir_verdicts_mismatched",
+        "Resources that passed the fast check and that the library rejects. The first one ends the fast check.",
+    ),
 )
 PROCESS_LOST = Event(
     "fhir_process_lost",
     "warning",
-    counter("fhir_processes_lost", "Processes that died or hung over resources, and were replaced."),
+    counter("fhir_processes_lost", "Processes that died or hung while they checked resources, and were replaced."),
 )
 WHEN_NOT_BELIEVED = Event(
     "fhir_when_not_believed",
@@ -26,6 +29,6 @@ WHEN_NOT_BELIEVED = Event(
 REMOVALS_HELD = Event(
     "fhir_removals_held",
     "error",
-    counter("fhir_removals_held", "Resources whose removal waits for a person."),
+    counter("fhir_removals_held", "Resources whose removal was held, to wait for a person."),
     fields=("resources",),
 )
