@@ -1,5 +1,7 @@
 """The `deliveries` stage beside a bare loop that only copies, and beside the agent Faust's documentation would have.
 
+Further beside itself without the sentinel, which compares every delivery with what is known of Metriport's messages.
+
 Each in a process of its own, in turn, over the same deliveries: this machine's speed cancels out in the ratios.
 """
 
@@ -18,7 +20,7 @@ from bench.measuring import Speed, ratio
 from cli import broker
 from models import topics
 
-NAMES = (*topics.DELIVERY_TYPES, topics.UNRECOGNISED, topics.quarantine("deliveries"))
+NAMES = (*topics.DELIVERY_TYPES, topics.UNRECOGNISED, topics.DRIFT, topics.quarantine("deliveries"))
 SIZES = {1_000: 100_000, 20_000: 12_000}
 WINDOW_S = 10.0
 UNIQUE = 1 - 1 / webhooks.AGAIN_EVERY
@@ -42,10 +44,16 @@ class Bench:
         return await self._speed("bare_loop", [f"{prefix}copy"], 1.0, f"{prefix}copy")
 
     async def _stage(self, prefix: str) -> Speed:
+        return await self._deliveries(prefix, "watched")
+
+    async def _unwatched(self, prefix: str) -> Speed:
+        return await self._deliveries(prefix, "unwatched")
+
+    async def _deliveries(self, prefix: str, watched: str) -> Speed:
         names = [prefix + name for name in NAMES]
         await webhooks.create(self.servers, *names)
         await webhooks.create(self.servers, f"{prefix}deliveries-state-changelog", compacted=True)
-        return await self._speed("deliveries", names, UNIQUE, prefix, str(self.folder / prefix))
+        return await self._speed("deliveries", names, UNIQUE, prefix, str(self.folder / prefix), watched)
 
     async def _agent(self, prefix: str) -> Speed:
         names = [prefix + name for name in topics.PER_PATIENT_TYPES]
@@ -72,8 +80,8 @@ async def compare(servers: str, size: int, count: int, rounds: int, folder: Path
     await bench.round("bare")  # warms up the broker, and counts for nothing
     found = []
     for number in range(rounds):
-        programs = ("bare", "stage", "agent") if number % 2 else ("agent", "stage", "bare")
-        found.append(await bench.round(*programs))
+        programs = ("bare", "stage", "unwatched", "agent")
+        found.append(await bench.round(*(programs if number % 2 else programs[::-1])))
         told = "   ".join(f"{name} {one.per_s:7.0f}/s {one.cpu_us:5.0f} us" for name, one in sorted(found[-1].items()))
         print(f"  {size:>6} bytes  {told}", flush=True)
     for other, goal in (("bare", "0.35"), ("agent", "6")):
@@ -81,6 +89,8 @@ async def compare(servers: str, size: int, count: int, rounds: int, folder: Path
         costs = [one["stage"].cpu_us / one[other].cpu_us for one in found]
         print(ratio(f"deliveries, {size} bytes: records/s, stage / {other}", speeds, goal))
         print(ratio(f"deliveries, {size} bytes: CPU per record, stage / {other}", costs, "none"))
+    added = [one["stage"].cpu_us / one["unwatched"].cpu_us for one in found]
+    print(ratio(f"deliveries, {size} bytes: CPU per record, with / without sentinel", added, "1.05"))
     median = statistics.median(one["stage"].per_s for one in found)
     print(f"deliveries, {size} bytes: {median:.0f} records/s on this machine", flush=True)
 

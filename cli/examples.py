@@ -40,6 +40,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "replay apply": ("replay apply replay-ID.json --to my.topic --rate 100",),
     "fhir check": ("fhir check bundle.json", "fhir check exports/ --level lint", "fhir check - < resources.ndjson"),
+    "drift list": ("drift list", "drift list --type patient.admit --json"),
+    "drift accept": ("drift accept payload.newField --type patient.admit",),
     "fhir removals list": ("fhir removals list --patient ID",),
     "fhir removals apply": ("fhir removals apply --snapshot ID --type Observation --yes",),
     "fhir removals discard": ("fhir removals discard --patient ID --yes",),

@@ -16,6 +16,7 @@ from cli.commands import (
     bulk,
     demo,
     doctor,
+    drift,
     fhir,
     links,
     patient,
@@ -53,6 +54,7 @@ app.add_typer(bulk.app, name="bulk")
 app.add_typer(fhir.app, name="fhir")
 app.add_typer(spool.app, name="spool")
 app.add_typer(replay.app, name="replay")
+app.add_typer(drift.app, name="drift")
 app.command("sign")(signatures.sign)
 app.command("verify")(signatures.verify)
 app.command("trigger")(trigger.trigger)

@@ -114,7 +114,7 @@ _ALL = (
     MessageType(
         name="medical.document-bulk-download-urls",
         says="links to all of a patient's documents",
-        wire=wire.DocumentsEntry,
+        wire=wire.LinkedDocumentsEntry,
         record=records.DocumentBulkDownloadUrls,
         links=DocumentLinks(),
         answers="bulk-links",
@@ -151,7 +151,7 @@ _ALL = (
     MessageType(
         name="network-query.hie.first-data-ready",
         says="the first data of a network query, while it goes on",
-        wire=wire.NetworkQueryPayload,
+        wire=wire.EarlyPayload,
         record=records.NetworkQuery,
         links=BundleLink("consolidatedDataUrl", kind="consolidated"),
         answers="network-query",

@@ -1,6 +1,6 @@
 """What the compacted topics hold: the newest state of a patient, and of a bulk job."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -86,6 +86,29 @@ class RequestState(Record):
     )
     first_seen: str | None = None
     last_seen: str | None = None
+
+
+DriftKind = Literal["unknown_type", "unknown_field", "other_json_type", "unknown_value", "missing_field", "too_many"]
+
+
+class Drift(Record):
+    """`drift`: a difference between what Metriport sends and what is known here. Key: `type/path/partition`.
+
+    Written when it is seen for the first time, and whenever its count is a power of ten: it may say less than there is.
+    """
+
+    type: str = Field(description="The message type; `*` where it does not look like one.")
+    path: str = Field(
+        description="Where: `[]` for the places of a list, `*` for the names of an open map and for what does not look "
+        "like a field's name."
+    )
+    partition: int = Field(description="Of `webhooks`: what it was seen in.")
+    kind: DriftKind = Field(description="What this record was written for; `too_many`: more than are told apart.")
+    count: int = Field(description="Deliveries that differ in this place.")
+    counts: dict[DriftKind, int] = Field(description="The same by kind.")
+    first_seen: str | None = None
+    last_seen: str | None = None
+    message_id: str | None = Field(description="A message that differs so: `webhooks` has it.")
 
 
 class BulkJobState(Record):

@@ -5,7 +5,7 @@ from bounded sets: types, outcomes, reasons, stages; never an id or a URL.
 
 Conservation, over any stretch of time:
   ingress:    received = acknowledged + refused + pings
-  deliveries: read = published + quarantined + duplicates
+  deliveries: read = published (`drift` aside) + quarantined + duplicates
 """
 
 import contextlib

@@ -66,6 +66,7 @@ FHIR_ALIASES = "fhir.aliases"
 PATIENTS = "patients"
 REQUESTS = "requests"
 BULK_JOBS = "bulk-jobs"
+DRIFT = "drift"
 AUDIT = "audit"
 
 
@@ -188,6 +189,9 @@ def _topics(fhir_state_types: tuple[str, ...]) -> Iterator[Topic]:
         compacted=True,
     )
     yield Topic(BULK_JOBS, "request id", "the bulk job's state", "folded", compacted=True)
+    yield Topic(
+        DRIFT, "type/path/partition", "where deliveries differ from what is known; no values", "folded", compacted=True
+    )
     yield Topic(AUDIT, "none", "what an operator did: when, who, with which command, what it said", "audited")
     for stage in STAGES:
         yield Topic(

@@ -3,19 +3,29 @@
 Tolerant on purpose: Metriport's documentation and its code disagree (size is a string here and a number there, filters
 are a list or a comma-separated text, dates are "" when unset, whole fields are missing), and whatever is newer than
 this file is kept. Only what a record cannot exist without is required.
+
+What is known to come is said beside that, with `Sent`: `models.known` makes of it what a delivery is compared with.
 """
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Never
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field
 from pydantic.alias_generators import to_camel
+
+from models.sent import Concept, Offers, Organization, Sent, Transfer
 
 _COUNT_MAX = 2**63 - 1
 _COUNT_DIGITS_MAX = len(str(_COUNT_MAX))
 
 
 class Wire(BaseModel):
-    """A frozen view of part of a message: camelCase outside, unknown fields kept."""
+    """A frozen view of part of a message: camelCase outside, unknown fields kept.
+
+    `passed_on` are fields that are known to come and are passed on as those that are not.
+    """
+
+    passed_on: ClassVar[Mapping[str, Sent]] = {}
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -27,11 +37,12 @@ class Wire(BaseModel):
     )
 
 
-def _unset(value: object) -> object:
+def unset(value: object) -> object:
+    """Return nothing for a text that says nothing."""
     return None if value == "" else value
 
 
-def _count(value: object) -> int | None:
+def count(value: object) -> int | None:
     """Read a number (the code sends one) or a string (the documentation says one); anything else says nothing."""
     if isinstance(value, bool):
         return None
@@ -43,23 +54,29 @@ def _count(value: object) -> int | None:
     return None
 
 
-def _names(value: object) -> object:
+def names(value: object) -> object:
     """Comma-separated in the code, a list in the documentation; empty means all."""
     if isinstance(value, str):
         return [name.strip() for name in value.split(",") if name.strip()]
     return value if isinstance(value, list) else []
 
 
-def _ids_by_source(value: object) -> object:
+def ids_by_source(value: object) -> object:
+    """Return ids by source, each a list; anything else says nothing."""
     if not isinstance(value, dict):
         return None
     return {source: ids if isinstance(ids, list) else [ids] for source, ids in value.items()}
 
 
-Text = Annotated[str | None, BeforeValidator(_unset)]
-Count = Annotated[int | None, BeforeValidator(_count)]
-Names = Annotated[list[str], BeforeValidator(_names)]
-IdsBySource = Annotated[dict[str, list[Any]] | None, BeforeValidator(_ids_by_source)]
+_Ended = Literal["completed", "failed"]
+
+Text = Annotated[str | None, BeforeValidator(unset), Sent(str)]
+TextAlways = Annotated[str | None, BeforeValidator(unset), Sent(str, always=True)]
+Ending = Annotated[str | None, BeforeValidator(unset), Sent(_Ended, always=True)]
+Count = Annotated[int | None, BeforeValidator(count), Sent(int | str)]
+Number = Annotated[int | None, BeforeValidator(count), Sent(int, always=True)]
+Names = Annotated[list[str], BeforeValidator(names), Sent(str | list[str] | None)]
+IdsBySource = Annotated[dict[str, list[Any]] | None, BeforeValidator(ids_by_source), Sent(dict[str, list[str]])]
 
 
 class Meta(Wire):
@@ -67,9 +84,9 @@ class Meta(Wire):
 
     message_id: str = Field(min_length=1)
     type: str = Field(min_length=1)
-    when: Text = None
+    when: TextAlways = None
     request_id: Text = None
-    data: dict[str, Any] | None = None
+    data: Annotated[dict[str, Any] | None, Sent(dict[str, str | bool] | None)] = None
 
 
 class Patient(Wire):
@@ -83,92 +100,111 @@ class Patient(Wire):
 class PatientEntry(Patient):
     """`medical.document-conversion`, and what the other entries of `patients[]` share."""
 
-    status: Text = None
+    status: Ending = None
 
 
 class Document(Wire):
     """One document of a patient; `url` only where links are sent."""
 
-    id: Text = None
-    file_name: Text = None
+    id: TextAlways = None
+    file_name: TextAlways = None
     description: Text = None
     status: Text = None
     indexed: Text = None
     mime_type: Text = None
     size: Count = None
-    type: dict[str, Any] | None = None
-    url: Text = None
+    type: Annotated[dict[str, Any] | None, Sent(Concept)] = None
+    url: Annotated[Text, Sent(Never)] = None
+
+
+class LinkedDocument(Document):
+    """One document of `medical.document-bulk-download-urls`."""
+
+    passed_on = {"organizationIdentifiers": Sent(list[Organization])}
+
+    url: TextAlways = None
 
 
 class PagedDocument(Document):
     """One document of `medical.document-bulk-download-paged`, which has the link under two names."""
 
-    download_url: Text = None
-    organization_identifiers: list[Any] | None = None
+    url: TextAlways = None
+    download_url: TextAlways = None
+    organization_identifiers: Annotated[list[Any] | None, Sent(list[Organization])] = None
 
 
 class Pagination(Wire):
     """Which page of how many, from 1."""
 
-    page: Count = None
-    total_pages: Count = None
-    total_items: Count = None
+    page: Number = None
+    total_pages: Number = None
+    total_items: Number = None
 
 
 class DocumentsEntry(PatientEntry):
-    """`medical.document-download` and `medical.document-bulk-download-urls`; None is "not told", [] is "none"."""
+    """`medical.document-download`; None is "not told", [] is "none"."""
 
     documents: list[Document] | None = None
+
+
+class LinkedDocumentsEntry(PatientEntry):
+    """`medical.document-bulk-download-urls`."""
+
+    documents: Annotated[list[LinkedDocument] | None, Sent(list[LinkedDocument], always=True)] = None
 
 
 class PagedDocumentsEntry(PatientEntry):
     """`medical.document-bulk-download-paged`: one of several messages with the same `requestId`."""
 
-    documents: list[PagedDocument] | None = None
-    pagination: Pagination | None = None
+    documents: Annotated[list[PagedDocument] | None, Sent(list[PagedDocument], always=True)] = None
+    pagination: Annotated[Pagination | None, Sent(Pagination, always=True)] = None
 
 
 class Filters(Wire):
     """What a consolidated query asked for; nothing set means everything."""
 
+    passed_on = {"generateAiBrief": Sent(bool | str | None)}
+
     resources: Names = Field(default_factory=list)
-    date_from: Text = None
-    date_to: Text = None
-    conversion_type: Text = None
+    date_from: Annotated[Text, Sent(str | None)] = None
+    date_to: Annotated[Text, Sent(str | None)] = None
+    conversion_type: Annotated[Text, Sent(Literal["json", "pdf", "html"] | None)] = None
 
 
 class ConsolidatedEntry(PatientEntry):
     """`medical.consolidated-data`; `bundle` holds links, not data, and is never validated as FHIR."""
 
-    filters: Filters | None = None
-    bundle: dict[str, Any] | None = None
+    passed_on = {"truncatedGzipKey": Sent(str), "fastLoadGzipKey": Sent(str)}
+
+    filters: Annotated[Filters | None, Sent(Filters | None)] = None
+    bundle: Annotated[dict[str, Any] | None, Sent(Offers)] = None
 
 
 class AdtPayload(Patient):
     """`patient.admit`, `patient.transfer`, `patient.discharge`; the encounter is behind `url`."""
 
-    url: Text = None
+    url: TextAlways = None
     when_source_sent: Text = None
     admit_timestamp: Text = None
     discharge_timestamp: Text = None
-    transfers: list[dict[str, Any]] | None = None
+    transfers: Annotated[list[dict[str, Any]] | None, Sent(list[Transfer])] = None
 
 
 class NetworkSource(Wire):
     """The kind of source that answered a network query, and with what."""
 
-    type: Text = None
+    type: Annotated[Text, Sent(Literal["hie", "pharmacy", "lab"], always=True)] = None
     source: Text = None
-    status: Text = None
-    completed_at: Text = None
-    first_data_ready_at: Text = None
+    status: Ending = None
+    completed_at: TextAlways = None
+    first_data_ready_at: Annotated[Text, Sent(Never)] = None
 
 
 class NetworkQueryPayload(Patient):
     """`network-query.*`; `consolidatedDataUrl` is there even when the source failed."""
 
-    consolidated_data_url: Text = None
-    source: NetworkSource | None = None
+    consolidated_data_url: TextAlways = None
+    source: Annotated[NetworkSource | None, Sent(NetworkSource, always=True)] = None
 
     @computed_field
     def status(self) -> str | None:
@@ -176,27 +212,41 @@ class NetworkQueryPayload(Patient):
         return self.source.status if self.source else None
 
 
+class EarlySource(NetworkSource):
+    """The source that has sent its first data."""
+
+    status: Annotated[Text, Sent(Literal["processing"], always=True)] = None
+    completed_at: Annotated[Text, Sent(Never)] = None
+    first_data_ready_at: TextAlways = None
+
+
+class EarlyPayload(NetworkQueryPayload):
+    """`network-query.hie.first-data-ready`."""
+
+    source: Annotated[EarlySource | None, Sent(EarlySource, always=True)] = None
+
+
 class PharmacyPayload(Patient):
     """`patient.pharmacy`; the dispensed medication is behind `url`."""
 
-    url: Text = None
+    url: TextAlways = None
     medication_dispensed_date: Text = None
 
 
 class LaboratoryPayload(Patient):
     """`patient.laboratory`; the results are behind `url`."""
 
-    url: Text = None
+    url: TextAlways = None
     specimen_collected_date: Text = None
 
 
 class MessageStatusPayload(Patient):
     """`message.status`: what became of a message that the customer sent to a provider."""
 
-    id: Text = None
-    status: Text = None
-    sent_at: Text = None
-    completed_at: Text = None
+    id: TextAlways = None
+    status: Ending = None
+    sent_at: TextAlways = None
+    completed_at: TextAlways = None
     reason: Text = None
 
 
@@ -204,6 +254,8 @@ class BulkPatientCreate(Wire):
     """`medical.bulk-patient-create`; `result` is a link to a CSV."""
 
     request_id: str = Field(min_length=1)
-    status: Text = None
-    result: Text = None
+    status: Annotated[Text, Sent(Literal["waiting", "processing", "completed", "failed", "expired"], always=True)] = (
+        None
+    )
+    result: Annotated[Text, Sent(str | None)] = None
     reason: Text = None

@@ -8,12 +8,19 @@ from models import telemetry
 from models.telemetry import Event
 from streams import health
 from streams.bundles import events as bundles
+from streams.deliveries import events as deliveries
 from streams.engine import events as engine
 from streams.links import events as links
 
 STAGE = "each stage"
 # `models.telemetry` declares those of the ingress, and those of every stage, which have the label `stage`.
-_OF_EVERY_STAGE: Mapping[ModuleType, str] = {engine: STAGE, health: STAGE, links: "`links`", bundles: "`bundles`"}
+_OF_EVERY_STAGE: Mapping[ModuleType, str] = {
+    engine: STAGE,
+    health: STAGE,
+    deliveries: "`deliveries`",
+    links: "`links`",
+    bundles: "`bundles`",
+}
 _OF_ONE = {
     "metriport_build_info": "the ingress, each stage",
     "metriport_deliveries_duplicate_total": "`deliveries`",
@@ -26,6 +33,7 @@ WORRY: Mapping[str, str] = {
     "metriport_bulk_rows_unread_total": "It grows: look into `quarantine.links`.",
     "metriport_connections": "Near `CONNECTIONS_MAX`.",
     "metriport_connections_cut_total": "It grows all the time: strangers, or a proxy that keeps too many connections.",
+    "metriport_drift_open": "It is not 0: `metriport-streams drift list`; `drift accept PATH` once it is looked into.",
     "metriport_deliveries_refused_total": "`cannot_keep` at all; `bad_signature` after a change of keys; "
     "`too_large` at all.",
     "metriport_delivery_answer_seconds": "The 99th percentile over 2 s: Metriport gives up after 4 s.",

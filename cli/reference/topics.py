@@ -36,7 +36,7 @@ def writer(name: str) -> str:
     """Return which process writes a topic, the only one that may."""
     if name == topics.WEBHOOKS:
         return "ingress"
-    if name in topics.DELIVERY_TYPES or name == topics.UNRECOGNISED:
+    if name in {*topics.DELIVERY_TYPES, topics.UNRECOGNISED, topics.DRIFT}:
         return "deliveries"
     if name in {topics.DOCUMENTS, topics.BUNDLES, topics.BULK_PATIENTS}:
         return "links"

@@ -22,6 +22,7 @@ MODELS: Mapping[str, type[Record]] = {
     topics.PATIENTS: states.PatientState,
     topics.REQUESTS: states.RequestState,
     topics.BULK_JOBS: states.BulkJobState,
+    topics.DRIFT: states.Drift,
 }
 
 

@@ -1,4 +1,4 @@
-"""`webhooks` -> one topic per message type | `unrecognised` | `quarantine.deliveries`. Pure, record by record.
+"""`webhooks` -> one topic per type | `unrecognised` | `quarantine.deliveries`, and `drift`. Pure, record by record.
 
 Duplicates are told by Metriport's `messageId` alone (with the patient's place in the delivery): a retry keeps it while
 its bytes change. Marks never expire: a delivery may be sent again after any time.
@@ -6,12 +6,18 @@ its bytes change. Marks never expire: a delivery may be sent again after any tim
 
 import hashlib
 from collections.abc import Iterator
-from datetime import datetime
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from models import body, headers, telemetry, topics
+from models.errors import Poison
+from models.reasons import Reason
+from streams.deliveries.alarm import Alarm
+from streams.deliveries.drift import Bounds, Drift, Origin
 from streams.deliveries.normalize import Normalized, event_time, normalize
-from streams.engine.job import BatchedJob, Output, Record, State
+from streams.deliveries.sentinel import Look, Sentinel
+from streams.engine.job import BatchedJob, Changes, Context, Output, Record, State
+from streams.engine.log import quarantine
 
 _ID_MAX = 128
 _HEADER_MAX = 256
@@ -19,27 +25,84 @@ _INDEX_DIGITS_MAX = 9
 
 
 class Delivery(NamedTuple):
-    """One delivery for one patient, ready to be written unless it was seen before."""
+    """One delivery for one patient, ready to be written unless it was seen before; `look`: how it differs."""
 
     mark: bytes
     type: str
     output: Output
+    look: Look | None = None
+    place: str = ""
+    record: Record | None = None
 
 
-class DeliveriesJob(BatchedJob[Delivery]):
+class Refused(NamedTuple):
+    """A delivery that cannot be mapped, and differs from what is known."""
+
+    reason: Reason
+    output: Output
+    look: Look
+    message_id: str | None
+    record: Record
+
+
+class DeliveriesJob(BatchedJob[Delivery | Refused]):
     """The decisions of the `deliveries` stage."""
 
-    def __init__(self, prefix: str, *, deduplicate: bool = True) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        *,
+        deduplicate: bool = True,
+        bounds: Bounds | None = None,
+        alarm: Alarm | None = None,
+        record_bytes_max: int = 40 * 2**20,
+    ) -> None:
+        """Without `bounds`, deliveries are not compared with what is known."""
+        self._alarm = alarm
+        self._context: Context | None = None
         self._prefix = prefix
         self._deduplicate = deduplicate
-        self.outputs = tuple(prefix + name for name in (*topics.DELIVERY_TYPES, topics.UNRECOGNISED))
+        self._record_bytes_max = record_bytes_max
+        self._sentinel = self._drift = None
+        self.outputs = tuple(prefix + name for name in (*topics.DELIVERY_TYPES, topics.UNRECOGNISED, topics.DRIFT))
         self.quarantine = prefix + topics.quarantine("deliveries")
+        if bounds is not None:
+            self._sentinel = Sentinel(values_max=bounds.values_max, differences_max=bounds.paths_max)
+            self._drift = Drift(prefix, self._sentinel, bounds)
 
-    def decode(self, record: Record) -> Delivery:
+    def bound(self, context: Context) -> None:
+        """Take the engine."""
+        self._context = context
+
+    async def assigned(self, partitions: frozenset[int]) -> None:
+        """Show how much differs in these partitions."""
+        if self._alarm is not None and self._context is not None:
+            self._alarm.begin(partitions, self._context)
+
+    async def revoked(self) -> None:
+        """Show it no more."""
+        if self._alarm is not None:
+            await self._alarm.end()
+
+    def written(self, partition: int, changes: Changes) -> None:
+        """Show what has changed."""
+        if self._alarm is not None:
+            self._alarm.written(partition, changes)
+
+    def decode(self, record: Record) -> Delivery | Refused:
         """Return what the record becomes; raise `Poison` with the reason if it cannot be mapped."""
         index = _index(headers.get(record.headers, headers.PATIENT_INDEX) or b"")
         received_at = _time(headers.text(record.headers, headers.RECEIVED_AT))
-        found = normalize(body.parse(record.value or b""), index=index, received_at=received_at)
+        parsed = body.parse(record.value or b"")
+        look = self._sentinel.look(parsed, index) if self._sentinel else None
+        try:
+            found = normalize(
+                parsed, index=index, received_at=received_at, is_as_known=look is not None and look.is_as_known
+            )
+        except Poison as error:
+            if look is None or not look.differences:
+                raise
+            return self._refused(record, error.reason, look, _message_id(parsed))
         place = f"{found.meta.message_id}/{index or 0}"
         output = Output(
             self._prefix + found.topic,
@@ -47,20 +110,60 @@ class DeliveriesJob(BatchedJob[Delivery]):
             found.value if found.value is not None else record.value,
             _headers(found, place, received_at),
         )
-        return Delivery(_mark(place), found.topic, output)
+        return Delivery(_mark(place), found.topic, output, look, place, record)
 
-    def keys(self, delivery: Delivery) -> tuple[bytes, ...]:
-        """Return the mark that says whether this delivery was seen."""
-        return (delivery.mark,) if self._deduplicate else ()
+    def keys(self, delivery: Delivery | Refused) -> tuple[bytes, ...]:
+        """Return the mark that says whether this delivery was seen, and where its differences are remembered."""
+        marks = (delivery.mark,) if self._deduplicate and isinstance(delivery, Delivery) else ()
+        return marks if delivery.look is None else (*marks, delivery.look.key)
 
-    def apply(self, delivery: Delivery, state: State) -> Iterator[Output]:
-        """Yield the delivery's record the first time it is seen."""
+    def apply(self, delivery: Delivery | Refused, state: State) -> Iterator[Output]:
+        """Yield the delivery's record the first time it is seen, and what is to be told of its differences."""
+        if isinstance(delivery, Refused):
+            yield from self._set_aside(delivery, state)
+            return
         if self._deduplicate:
             if state.get(delivery.mark) is not None:
                 state.note(telemetry.DUPLICATE, type=delivery.type)
                 return
             state.put(delivery.mark, b"1")
         yield delivery.output
+        look, record = delivery.look, delivery.record
+        if self._drift and look and record and self._drift.changes(look, state.get(look.key)):
+            message_id = delivery.place.rpartition("/")[0]
+            yield from self._drift.apply(look, state, _origin(record, delivery.place, message_id))
+
+    def _refused(self, record: Record, reason: Reason, look: Look, message_id: str | None) -> Refused:
+        output = quarantine.quarantined(record, reason, topic=self.quarantine)
+        return Refused(reason, quarantine.fitting(output, self._record_bytes_max), look, message_id, record)
+
+    def _set_aside(self, refused: Refused, state: State) -> Iterator[Output]:
+        """Do what the engine does with a record that cannot be mapped, and tell of its differences beside."""
+        record, place = refused.record, f"{refused.record.topic}/{refused.record.partition}/{refused.record.offset}"
+        yield refused.output
+        state.note(
+            telemetry.QUARANTINED,
+            stage="deliveries",
+            reason=refused.reason,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            error="",
+        )
+        if self._drift is not None:
+            yield from self._drift.apply(refused.look, state, _origin(record, place, refused.message_id))
+
+
+def _origin(record: Record, place: str, message_id: str | None) -> Origin:
+    received_at = _time(headers.text(record.headers, headers.RECEIVED_AT))
+    written_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    return Origin(place[:_HEADER_MAX], message_id, received_at or headers.timestamp(written_at), record.partition)
+
+
+def _message_id(delivery: dict[str, Any]) -> str | None:
+    meta = delivery.get("meta")
+    found = meta.get("messageId") if isinstance(meta, dict) else None
+    return found if isinstance(found, str) and found else None
 
 
 def _headers(found: Normalized, place: str, received_at: str | None) -> headers.Headers:

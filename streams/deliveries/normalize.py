@@ -10,29 +10,46 @@ from pydantic import ValidationError
 
 from models import exact, messages, topics, wire
 from models.errors import Poison
+from models.messages import MessageType
 from models.reasons import DeliveriesReason
+from streams.deliveries import level
 
 _OF_THE_DELIVERY = ("messageId", "type", "when", "receivedAt", "metadata")
+
+
+class Meta(NamedTuple):
+    """Who sent this message, when, and what it is."""
+
+    message_id: str
+    type: str
+    when: str | None
+    request_id: str | None
+    data: dict[str, Any] | None
 
 
 class Normalized(NamedTuple):
     """One delivery for one patient (or one bulk job)."""
 
-    meta: wire.Meta
+    meta: Meta
     topic: str
     key: bytes | None
     value: bytes | None  # None: no model for this type; the body goes on as received
 
 
-def normalize(body: dict[str, Any], *, index: int | None, received_at: str | None) -> Normalized:
+def normalize(
+    body: dict[str, Any], *, index: int | None, received_at: str | None, is_as_known: bool = False
+) -> Normalized:
     """Return what entry `index` of the delivery's patients becomes.
 
-    Raise `Poison` if it is of a known type but cannot be mapped.
+    One of which it `is_as_known` that it is as known becomes the same, sooner. Raise `Poison` if it is of a known type
+    but cannot be mapped.
     """
-    meta = _meta(body)
+    meta = (is_as_known and _known_meta(body["meta"])) or _meta(body)
     kind = messages.TYPES.get(meta.type)
     if kind is None:
         return Normalized(meta, topics.UNRECOGNISED, None, None)
+    if is_as_known and (found := _levelled(kind, body, index, meta, received_at)) is not None:
+        return found
     if kind.scope == "bulk":
         part = _validated(kind.wire, body.get("bulkPatientCreate"), otherwise="unknown_shape")
         key = part.request_id
@@ -42,7 +59,32 @@ def normalize(body: dict[str, Any], *, index: int | None, received_at: str | Non
     return Normalized(meta, meta.type, key.encode(), _dumps(_common(meta, received_at) | _own(part)))
 
 
-def event_time(meta: wire.Meta, received_at: str | None) -> str:
+def _levelled(
+    kind: MessageType, body: dict[str, Any], index: int | None, meta: Meta, received_at: str | None
+) -> Normalized | None:
+    """Return what a delivery that is as known becomes, None if only its wire model can say."""
+    is_bulk = kind.scope == "bulk"
+    if kind.wire not in _LEVELLERS:
+        made = level.leveller(kind.wire)
+        overwrites = made is not None and not made.names.isdisjoint(
+            {*_OF_THE_DELIVERY, *([] if is_bulk else ["requestId"])}
+        )
+        _LEVELLERS[kind.wire] = None if overwrites else made
+    leveller = _LEVELLERS[kind.wire]
+    if leveller is None:
+        return None
+    try:
+        own = leveller.level(body["bulkPatientCreate"] if is_bulk else _entry(body, index))
+    except level.Unlike:
+        return None
+    key = own["requestId"] if is_bulk else own["patientId"]
+    return Normalized(meta, meta.type, key.encode(), _dumps(_common(meta, received_at) | own))
+
+
+_LEVELLERS: dict[type[wire.Wire], level.Leveller | None] = {}
+
+
+def event_time(meta: Meta, received_at: str | None) -> str:
     """Return `meta.when` if it is a time, else when we received it."""
     try:
         datetime.fromisoformat(meta.when or "")
@@ -51,7 +93,15 @@ def event_time(meta: wire.Meta, received_at: str | None) -> str:
     return meta.when or ""
 
 
-def _meta(body: dict[str, Any]) -> wire.Meta:
+def _known_meta(raw: dict[str, Any]) -> Meta | None:
+    """Return what a `meta` that is as known says; None if it lacks what it must say."""
+    message_id, kind = raw["messageId"], raw["type"]
+    if not message_id or not kind:
+        return None
+    return Meta(message_id, kind, raw["when"] or None, raw.get("requestId") or None, raw.get("data"))
+
+
+def _meta(body: dict[str, Any]) -> Meta:
     raw = body.get("meta")
     if not isinstance(raw, dict):
         raise Poison("no_meta")
@@ -60,7 +110,7 @@ def _meta(body: dict[str, Any]) -> wire.Meta:
     if not isinstance(raw.get("type"), str) or not raw["type"]:
         raise Poison("no_type")
     meta: wire.Meta = _validated(wire.Meta, raw, otherwise="unknown_shape")
-    return meta
+    return Meta(meta.message_id, meta.type, meta.when, meta.request_id, meta.data)
 
 
 def _entry(body: dict[str, Any], index: int | None) -> Any:  # noqa: ANN401 - whatever stands there
@@ -87,7 +137,7 @@ def _validated(model: type[wire.Wire], part: Any, *, otherwise: DeliveriesReason
         raise Poison("no_patient" if missing else "unknown_shape") from None
 
 
-def _common(meta: wire.Meta, received_at: str | None) -> dict[str, Any]:
+def _common(meta: Meta, received_at: str | None) -> dict[str, Any]:
     return {
         "messageId": meta.message_id,
         "type": meta.type,

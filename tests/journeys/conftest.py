@@ -46,6 +46,7 @@ class Service:
             "BLOB_STORE_URL": f"file://{folder}/blobs",
             "FETCH_TRUSTED_ORIGINS": links,
             "SESSION_TIMEOUT_S": "6",
+            "DRIFT_AUDIT_POLL_S": "1",
             "LOG_LEVEL": "debug",
             "LOG_FORMAT": "json",
         }
@@ -74,13 +75,14 @@ class Service:
         async with aiohttp.ClientSession() as session, session.get(self.url + path) as response:
             return response.status, await response.text()
 
-    async def metric(self, stage, name):
-        """Return the sum of a stage's samples called `name`, 0 while the stage is not there."""
+    async def metric(self, stage, name, *, aside="no label"):
+        """Return the sum of a stage's samples called `name`, `aside` not in their labels; 0 while it is not there."""
         url = f"http://127.0.0.1:{STAGES[stage].port(self.worker_port)}/metrics"
         with contextlib.suppress(aiohttp.ClientError):
             async with aiohttp.ClientSession() as session, session.get(url) as response:
                 lines = (await response.text()).splitlines()
-                return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+                of_name = (line for line in lines if line.split("{")[0].split(" ")[0] == name and aside not in line)
+                return sum(float(line.rsplit(" ", 1)[1]) for line in of_name)
         return 0
 
     async def read(self, *topics, until, to_end=False):

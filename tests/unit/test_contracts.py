@@ -16,6 +16,7 @@ from ingress.records import records as received
 from models import envelope, headers, reasons, samples, topics
 from models.settings import KafkaSettings
 from models.stages import STAGES
+from streams.deliveries.drift import Bounds
 from streams.deliveries.job import DeliveriesJob
 from streams.engine.losses.losses import Loss
 from streams.links.link import Outcome, StoredBody
@@ -130,7 +131,7 @@ async def _written(folder):
     webhooks = [record for body in _bodies() for record in received(*_delivery(body), body_bytes_max=2**20)]
     for record in webhooks:
         found.note(PREFIX + topics.WEBHOOKS, record.headers)
-    await _fed(DeliveriesJob(PREFIX), "deliveries", kafka, {PREFIX + topics.WEBHOOKS: webhooks})
+    await _fed(DeliveriesJob(PREFIX, bounds=Bounds()), "deliveries", kafka, {PREFIX + topics.WEBHOOKS: webhooks})
     await _links(kafka)
     snapshots = await asyncio.to_thread(_bundles, folder)
     for topic, rows in snapshots.items():

@@ -35,6 +35,8 @@ ASKING = {
     "patient show": ["p-1"],
     "bulk show": ["r-1"],
     "replay plan": ["webhooks"],
+    "drift list": [],
+    "drift accept": ["payload.field"],
     "fhir removals list": [],
     "fhir removals apply": [],
     "fhir removals discard": ["--yes"],
