@@ -1,10 +1,13 @@
 """What the service puts on its topics. Other teams read these; the JSON Schemas are generated from them.
 
 Fields are Metriport's own names where the thing is Metriport's. Every field is always present; null is "not told".
-Fields that Metriport adds later are passed on next to the documented ones.
+
+Who reads takes more than is named here: another version may have written it. What this version writes has the fields
+of its model and no others, which mypy and the tests demand; only in what is `PassedOn`, fields that Metriport adds
+later stand next to the documented ones.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
@@ -22,7 +25,7 @@ RefusalReason = Annotated[str, WithJsonSchema({"type": "string", "enum": list(re
 
 
 class Record(BaseModel):
-    """A frozen record value: camelCase outside."""
+    """A frozen record value: camelCase outside. Fields that it does not name are read, kept and written again."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -31,6 +34,13 @@ class Record(BaseModel):
         extra="allow",
         hide_input_in_errors=True,
     )
+    is_passed_on: ClassVar[bool] = False
+
+
+class PassedOn(Record):
+    """Metriport's own, with whatever fields it adds."""
+
+    is_passed_on = True
 
 
 class Common(Record):
@@ -47,13 +57,17 @@ class Common(Record):
     additional_ids: dict[str, list[Any]] | None = Field(None, description="Ids by source system.")
 
 
-class DocumentConversion(Common):
+class Delivered(Common, PassedOn):
+    """A delivery for one patient, or of one bulk job."""
+
+
+class DocumentConversion(Delivered):
     """`medical.document-conversion`: conversion of the downloaded documents to FHIR ended."""
 
     status: str | None = None
 
 
-class DocumentEntry(Record):
+class DocumentEntry(PassedOn):
     """One document that Metriport lists."""
 
     id: str | None = None
@@ -84,7 +98,7 @@ class PagedDocumentEntry(DocumentEntry):
     organization_identifiers: list[Any] | None = Field(None, description="Who holds it, as received.")
 
 
-class Pagination(Record):
+class Pagination(PassedOn):
     """Which page this is."""
 
     page: int | None = Field(None, description="From 1.")
@@ -99,7 +113,7 @@ class DocumentBulkDownloadPaged(DocumentConversion):
     pagination: Pagination | None = None
 
 
-class NetworkSource(Record):
+class NetworkSource(PassedOn):
     """The kind of source that answered."""
 
     type: str | None = Field(None, description="`hie`, `pharmacy` or `lab`.")
@@ -116,7 +130,7 @@ class NetworkQuery(DocumentConversion):
     source: NetworkSource | None = None
 
 
-class Filters(Record):
+class Filters(PassedOn):
     """What a consolidated query asked for."""
 
     resources: list[str] = Field(default_factory=list, description="[] is all types.")
@@ -132,7 +146,7 @@ class ConsolidatedData(DocumentConversion):
     bundle: dict[str, Any] | None = Field(None, description="Metriport's bundle of links, as received.")
 
 
-class PatientAdt(Common):
+class PatientAdt(Delivered):
     """`patient.admit`, `patient.transfer`, `patient.discharge`, `medical.discharge-summary`."""
 
     url: str | None = Field(None, description="A presigned link to the encounter's FHIR bundle.")
@@ -142,21 +156,21 @@ class PatientAdt(Common):
     transfers: list[dict[str, Any]] | None = None
 
 
-class PatientPharmacy(Common):
+class PatientPharmacy(Delivered):
     """`patient.pharmacy`: a medication was dispensed."""
 
     url: str | None = Field(None, description="A presigned link to a FHIR bundle.")
     medication_dispensed_date: str | None = None
 
 
-class PatientLaboratory(Common):
+class PatientLaboratory(Delivered):
     """`patient.laboratory`: laboratory results came."""
 
     url: str | None = Field(None, description="A presigned link to a FHIR bundle.")
     specimen_collected_date: str | None = None
 
 
-class MessageStatus(Common):
+class MessageStatus(Delivered):
     """`message.status`: what became of a message to a provider."""
 
     id: str | None = Field(None, description="Metriport's id of the message that was sent.")
@@ -166,7 +180,7 @@ class MessageStatus(Common):
     reason: str | None = None
 
 
-class BulkPatientCreate(Common):
+class BulkPatientCreate(Delivered):
     """`medical.bulk-patient-create`: a bulk job moved on. Key: `requestId`."""
 
     status: str | None = None

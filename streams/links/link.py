@@ -47,7 +47,7 @@ class EarlyOutcome(msgspec.Struct, frozen=True):
     """An outcome that was clear from the delivery."""
 
     outcome: Literal["stored", "failed"]
-    reason: LinkReason | None = None
+    reason: str | None = None  # a `LinkReason`; what a newer version listed is read, too
 
 
 class StoredBody(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 
@@ -68,7 +68,7 @@ class Fetcher:
     async def fetch(self, link: Link, *, partition: int, progress: Progress) -> Outcome:
         """Return how `link` ended. Takes as long as its deadline and the limits allow."""
         if link.early is not None:
-            return Outcome(link.early.outcome, link.early.reason, at=self._now())
+            return Outcome(link.early.outcome, cast("LinkReason | None", link.early.reason), at=self._now())
         failure = Failure("no_link")
         for place, url in enumerate(link.urls, 1):
             is_last = place == len(link.urls)

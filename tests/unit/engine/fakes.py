@@ -57,7 +57,7 @@ class MemoryKafka:
             await asyncio.sleep(0)
             self.spend()
             for row in rows:
-                contract.hold(topic, row.headers)
+                contract.hold(topic, row)
             log = self.logs[topic, partition]
             assert self.expected.get((topic, partition), len(log)) == len(log)
             log += rows

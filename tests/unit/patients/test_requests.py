@@ -11,6 +11,7 @@ from models import samples, states
 from streams.deliveries.normalize import normalize
 from streams.patients import requests
 from streams.patients.job import PatientsJob
+from tests.unit import contract
 
 PATIENT = "01936b20-48f8-7d49-8bc6-50e0c4986011"
 
@@ -49,16 +50,17 @@ class Stage:
         return self.state.get(key)
 
     def put(self, key, value):
+        assert contract.state_breaches(key, value) == []
         self.state[key] = value
 
     def request(self, name="r-1"):
         shown = self.published["requests", f"{PATIENT}/{name}"]
-        assert states.RequestState.model_validate(shown, strict=True).model_dump(by_alias=True) == shown
+        assert contract.differences(states.RequestState, shown) == []
         return shown
 
     def patient(self):
         shown = self.published["patients", PATIENT]
-        assert states.PatientState.model_validate(shown, strict=True).model_dump(by_alias=True) == shown
+        assert contract.differences(states.PatientState, shown) == []
         return shown
 
 
