@@ -14,14 +14,14 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from ingress.records import Record
-from models.errors import TooLarge
+from models.errors import MetriportStreamsError, TooLarge
 
 ABANDON_TIMEOUT_S = 1.0
 # How late a send's deadline may be noticed.
 TICK_S = 0.02
 
 
-class NotPublished(Exception):
+class NotPublished(MetriportStreamsError):
     """Kafka did not acknowledge all the records. They may be there all the same."""
 
 
@@ -29,7 +29,7 @@ class Unavailable(NotPublished):
     """Nothing was sent: there is no producer that could be trusted with it."""
 
 
-class TopicMissing(Exception):
+class TopicMissing(MetriportStreamsError):
     """The topic does not exist, and creating it is not the ingress's business."""
 
 

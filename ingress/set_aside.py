@@ -16,6 +16,7 @@ import msgspec
 
 from ingress.records import Delivery
 from ingress.spool_remains import Remains
+from models.errors import MetriportStreamsError
 
 BATCH = 1024
 BATCH_BYTES_MAX = 8 * 2**20
@@ -33,7 +34,7 @@ class Note(msgspec.Struct, frozen=True):
     dealt_with: bool = False
 
 
-class InUse(Exception):
+class InUse(MetriportStreamsError):
     """Somebody else is reading this set-aside spool right now."""
 
 

@@ -13,6 +13,7 @@ from ingress.spool_inspection import SCHEMA, VERSION, SpoolDamaged, inspect, jou
 from ingress.spool_journal import PAGE_BYTES
 from ingress.spool_remains import Found
 from ingress.spool_row import opened, seal
+from models.errors import MetriportStreamsError
 
 FILE_NAME = "spool.sqlite"
 
@@ -28,7 +29,7 @@ _PAGES_OF_NOTHING = 1 + len(SCHEMA)
 _MAP_EVERY = PAGE_BYTES // 5 + 1
 
 
-class SpoolFull(Exception):
+class SpoolFull(MetriportStreamsError):
     """There is no room for this delivery."""
 
 

@@ -8,7 +8,7 @@ from ingress import spool_journal
 from ingress.spool_journal import PAGE_BYTES, Journal
 from ingress.spool_remains import Found, Remains
 from ingress.spool_row import opened
-from models.errors import Misconfigured
+from models.errors import MetriportStreamsError, Misconfigured
 
 # Any two of them differ in two bits at least: one that has flipped is not taken for a version. 0: just made.
 VERSIONS = (0, 1, 6)
@@ -24,7 +24,7 @@ _HEADER_BYTES = 100
 _UNREADABLE = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS)
 
 
-class SpoolDamaged(Exception):
+class SpoolDamaged(MetriportStreamsError):
     """The file does not hold what was written."""
 
 

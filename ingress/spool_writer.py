@@ -17,7 +17,7 @@ from ingress.set_aside import InUse
 from ingress.spool_file import SpoolFile, SpoolFull, needed
 from ingress.spool_inspection import SpoolDamaged, is_damage
 from models import telemetry
-from models.errors import Misconfigured
+from models.errors import MetriportStreamsError, Misconfigured
 
 SpoolState = Literal["ok", "full", "damaged", "off"]
 
@@ -28,7 +28,7 @@ TICK_S = 0.5
 ROOM_BYTES_MIN = 128 * 2**10
 
 
-class SpoolFailed(Exception):
+class SpoolFailed(MetriportStreamsError):
     """The disk did not do what it was asked; what was to be written is not kept."""
 
 

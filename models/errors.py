@@ -1,7 +1,7 @@
-"""Everything that can be wrong with a delivery or with this installation.
+"""Every exception of the service that leaves its module, drawn; those of one part are with its code, the others here.
 
     MetriportStreamsError
-    ├── Refused             the delivery was not kept, and the sender was told so
+    ├── Refused                 the delivery was not kept, and the sender was told so
     │   ├── BadRequest          400 bad_request
     │   ├── BadSignature        401 bad_signature
     │   ├── SlowHead            408 slow_head
@@ -10,8 +10,38 @@
     │   ├── EncodedBody         415 encoded_body
     │   ├── HeadTooLarge        431 head_too_large
     │   └── CannotKeep          503 cannot_keep
-    ├── Poison              can never be processed: kept byte for byte in the quarantine topic, with a reason
-    └── Misconfigured       the installation cannot work as it is; says what to change
+    ├── Poison                  a record that can never be processed: quarantine, with a reason
+    ├── Misconfigured           the installation cannot work as it is; says what to change
+    ├── NotPublished            ingress.session: Kafka did not acknowledge the records
+    │   └── Unavailable         ingress.session: nothing was sent
+    ├── TopicMissing            ingress.session: `webhooks` does not exist
+    ├── SpoolFull               ingress.spool_file: no room for this delivery
+    ├── SpoolFailed             ingress.spool_writer: the disk did not do what it was asked
+    ├── SpoolDamaged            ingress.spool_inspection: the file does not hold what was written
+    ├── InUse                   ingress.set_aside: another process reads this set-aside spool
+    ├── Fatal                   streams.engine.fatal: the stage cannot go on, and the process ends
+    ├── Unavailable             streams.engine.job: what the stage depends on is away, and the process ends
+    ├── Interrupted             streams.engine.work.assignment: the partitions went in the middle of long work
+    ├── Unlike                  streams.deliveries.level: an object is not quite as known after all
+    ├── Failure                 streams.links.fetching.retry: one attempt at a link failed, with a reason
+    ├── AddressRefused          streams.links.fetching.client: a link leads to an address that is not public
+    ├── CannotInflate           streams.links.fetching.body: not a whole gzip stream
+    ├── TooInflated             streams.links.fetching.body: the stream grows beyond the limits
+    ├── StoreUnavailable        streams.links.fetching.retry: the blob store takes nothing
+    ├── NotAResult              streams.links.publishing.bulk_csv: the file is no result of a bulk create
+    ├── Unwanted                streams.bundles.bundle.progress: nobody waits for this bundle any more
+    ├── Lost                    streams.bundles.validation.pool: a process died, or did not answer in time
+    ├── Unassembled             streams.bundles.validation.schema: a shape that the fast check does not know
+    ├── Superseded              cli.replay.sending: another run of the same plan has taken over
+    └── BrokerError             cli.broker.errors: a broker could not be started, stopped or reached
+        ├── NoJava              cli.broker.errors: no Java here can run a Kafka
+        ├── FetchFailed         cli.broker.errors: Kafka's jars could not be fetched
+        ├── PortTaken           cli.broker.errors: something else listens on the port asked for
+        ├── DiskFull            cli.broker.errors: too little room in the data folder
+        ├── AlreadyRunning      cli.broker.errors: another run uses the data folder
+        ├── StartFailed         cli.broker.errors: the process ended before it was ready
+        │   └── Gone            cli.processes: one that the service cannot do without ended
+        └── Unreachable         cli.broker.errors: nobody answers at the address
 
 A `reason` is a word from a closed set and is the same everywhere: in the answer, in the header, as the metric's label.
 No message here ever carries a value that came with a delivery.

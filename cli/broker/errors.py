@@ -1,17 +1,9 @@
-"""What can go wrong with a broker, each with the exit code of the command and what a person can do about it.
+"""What can go wrong with a broker, each with the exit code of the command and what a person can do about it."""
 
-BrokerError
-├── NoJava            no Java here can run a Kafka
-├── FetchFailed       the jars could not be fetched
-├── PortTaken         something else listens on the port asked for
-├── DiskFull          too little room in the data folder
-├── AlreadyRunning    another run uses the data folder
-├── StartFailed       the process ended before it was ready
-└── Unreachable       nobody answers at the address
-"""
+from models.errors import MetriportStreamsError
 
 
-class BrokerError(Exception):
+class BrokerError(MetriportStreamsError):
     """A broker could not be started, stopped or reached; the message says what to do."""
 
     exit_code = 1

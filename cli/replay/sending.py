@@ -29,7 +29,7 @@ from cli.replay.identities import identities
 from cli.replay.plan import Plan
 from cli.replay.planning import chosen
 from models import headers, topics
-from models.errors import Misconfigured
+from models.errors import MetriportStreamsError, Misconfigured
 from models.security import client_options
 from models.settings import KafkaSettings
 
@@ -56,7 +56,7 @@ class Progress:
         return self.before + self.now
 
 
-class Superseded(Exception):
+class Superseded(MetriportStreamsError):
     """Another run of the same plan has taken over."""
 
 

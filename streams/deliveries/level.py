@@ -11,12 +11,13 @@ from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from models import wire
+from models.errors import MetriportStreamsError
 from models.wire import Wire
 
 _FUNCTIONS: tuple[Any, ...] = (wire.count, wire.names)
 
 
-class Unlike(Exception):
+class Unlike(MetriportStreamsError):
     """The object is not quite as known after all."""
 
 

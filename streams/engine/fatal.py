@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from models import telemetry
+from models.errors import MetriportStreamsError
 
 EXIT_CODE = 70
 _last_acts: list[Callable[[], None]] = []
 
 
-class Fatal(Exception):
+class Fatal(MetriportStreamsError):
     """The stage cannot go on. The message is for an operator and carries no data."""
 
 

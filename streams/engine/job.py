@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from models.errors import MetriportStreamsError
 from models.telemetry import Event
 
 Headers = Sequence[tuple[str, bytes | None]]  # Kafka lets a header have no value
@@ -68,7 +69,7 @@ class Step(NamedTuple):
     atomic: bool = False
 
 
-class Unavailable(Exception):
+class Unavailable(MetriportStreamsError):
     """Something this stage depends on is away. The process ends and the record is read again: nothing is skipped."""
 
 

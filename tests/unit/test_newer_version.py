@@ -6,7 +6,7 @@ import pytest
 
 from models import records, topics
 from models.messages import BULK_PATIENT_CREATE
-from streams.engine.log.source_header import Numbering
+from streams.engine.log.source_header import Sequencer
 from streams.engine.work.plan import plan_batch
 from streams.links import link as codec
 from streams.patients.job import PatientsJob
@@ -45,7 +45,7 @@ def test_a_state_with_a_field_that_is_not_known_keeps_it_through_the_next_change
         PatientsJob(""),
         [Record(0, json.dumps(record | INVENTED).encode(), topic=topic)],
         read=lambda keys: [known.get(each) for each in keys],
-        numbering=Numbering("in", 0, {}),
+        sequencer=Sequencer("in", 0, {}),
         record_bytes_max=2**20,
     )
 

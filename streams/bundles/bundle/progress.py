@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from threading import Event
 
+from models.errors import MetriportStreamsError
 
-class Unwanted(Exception):
+
+class Unwanted(MetriportStreamsError):
     """Nobody waits for this bundle any more: whoever works on it may stop."""
 
 

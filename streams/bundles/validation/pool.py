@@ -17,6 +17,7 @@ from typing import Self
 
 import msgspec
 
+from models.errors import MetriportStreamsError
 from streams.bundles import events
 from streams.bundles.validation.build import Standards
 from streams.bundles.validation.chunk import CRASHED_MAX, Chunk, Examined, Finding, crashed
@@ -26,7 +27,7 @@ from streams.engine.job import Unavailable
 _EXAMINED = msgspec.msgpack.Decoder(Examined)
 
 
-class Lost(Exception):
+class Lost(MetriportStreamsError):
     """A process died, or did not answer in time and was ended."""
 
 

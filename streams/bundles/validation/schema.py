@@ -13,12 +13,14 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from pydantic_core import PydanticCustomError, SchemaValidator
 from pydantic_core import core_schema as cs
 
+from models.errors import MetriportStreamsError
+
 Schema: TypeAlias = dict[str, Any]
 ANY_RESOURCE = "resource"
 _WRAP = "FhirBase.__get_pydantic_core_schema__.<locals>._validate"
 
 
-class Unassembled(Exception):
+class Unassembled(MetriportStreamsError):
     """The library or pydantic has a shape that is not known here; the library alone must judge."""
 
 

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import TypeVar
 
+from models.errors import MetriportStreamsError
 from streams.engine.log.output_tails import Tails
 
 T = TypeVar("T")
 
 
-class Interrupted(Exception):
+class Interrupted(MetriportStreamsError):
     """The partitions were revoked in the middle of long work; the next owner reads the record again."""
 
 

@@ -4,6 +4,7 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
 
+from models.errors import MetriportStreamsError
 from streams.links.content_type import GZIP_MAGIC, HEAD_BYTES
 from streams.links.limits import MIB, FetchLimits
 
@@ -11,11 +12,11 @@ PIECE_BYTES = MIB
 _GZIP = 16 + zlib.MAX_WBITS  # https://docs.python.org/3/library/zlib.html#zlib.decompressobj
 
 
-class CannotInflate(Exception):
+class CannotInflate(MetriportStreamsError):
     """The bytes are not a whole gzip stream."""
 
 
-class TooInflated(Exception):
+class TooInflated(MetriportStreamsError):
     """The stream grows beyond the limits: a bomb, or larger than this installation wants."""
 
 

@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 from models import tuning
+from models.errors import MetriportStreamsError
 from models.reasons import LinkReason
 from streams.links.fetching import address, networks
 from streams.links.fetching.address import AddressRules
@@ -147,7 +148,7 @@ def _translated() -> Iterator[None]:
         raise Failure("bad_answer") from None
 
 
-class AddressRefused(OSError):
+class AddressRefused(MetriportStreamsError, OSError):
     """A name or a literal leads to an address that is not public."""
 
 

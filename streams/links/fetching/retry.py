@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import stamina
 
+from models.errors import MetriportStreamsError
 from models.reasons import LinkReason
 from streams.links import events
 from streams.links.link import StoredBody
@@ -37,7 +38,7 @@ class RetryPolicy:
 DEFAULT_POLICY = RetryPolicy()
 
 
-class Failure(Exception):
+class Failure(MetriportStreamsError):
     """An attempt failed. Carries nothing that came with the delivery or the answer; `body` is what was kept of it."""
 
     def __init__(
@@ -54,7 +55,7 @@ class Failure(Exception):
         self.final = final
 
 
-class StoreUnavailable(Exception):
+class StoreUnavailable(MetriportStreamsError):
     """The blob store does not take or give what it should. Nothing is recorded as long as that is so."""
 
 

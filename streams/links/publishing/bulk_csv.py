@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, islice
 from typing import NamedTuple
 
+from models.errors import MetriportStreamsError
 from models.records import RowStatus
 
 TRAILER = ("metriportid", "status", "reason")
@@ -35,7 +36,7 @@ _STATUSES: dict[str, RowStatus] = {
 _Cuts = dict[int, tuple[str, ...] | None]  # cells by their number; None where there are several ways of one number
 
 
-class NotAResult(Exception):
+class NotAResult(MetriportStreamsError):
     """The file does not begin like a bulk create result: none of its rows can be read."""
 
 
