@@ -1,10 +1,8 @@
 """What one delivery becomes in `webhooks`: its bytes, unchanged, once per patient. Pure."""
 
-from datetime import datetime
-
 import msgspec
 
-from models import headers
+from models import headers, moments
 from models.envelope import Envelope, digest
 
 SOURCE = "metriport-streams/ingress"
@@ -69,10 +67,9 @@ def _moment(when: str | None) -> str | None:
     """Return `when` in our notation, or None where it is not a moment."""
     if when is None or len(when) > HEADER_BYTES_MAX:
         return None
-    try:
-        moment = datetime.fromisoformat(when)
-        if len(when) == len("2025-10-30T12:00:00.123Z") and when[4::3][:2] == "--" and when[19::4] == ".Z":
-            return when  # Metriport's notation is ours
-        return headers.timestamp(moment) if moment.tzinfo else None
-    except (ValueError, OverflowError):  # not a date; or one so early that no zone can move it
+    moment = moments.parse(when, zoned_only=True)
+    if moment is None:
         return None
+    if len(when) == len("2025-10-30T12:00:00.123Z") and when[4::3][:2] == "--" and when[19::4] == ".Z":
+        return when  # Metriport's notation is ours
+    return headers.timestamp(moment)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from models import keys
 from models.legible import legible
 
 KEY_BYTES_MAX = 512
@@ -161,4 +162,4 @@ def _key(value: str | None) -> bytes | None:
     if value is None:
         return None
     key = value.encode()
-    return key if len(key) <= KEY_BYTES_MAX else hashlib.sha256(key).hexdigest().encode()
+    return keys.short(key, bytes_max=KEY_BYTES_MAX)

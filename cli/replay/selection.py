@@ -7,7 +7,7 @@ import msgspec
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from models import headers
+from models import headers, moments
 
 
 class Received(Protocol):
@@ -78,13 +78,8 @@ class Selection(BaseModel):
 
 def received_at(record: Received) -> datetime:
     """Return when the delivery behind a record was received; where it does not say, when Kafka took the record."""
-    try:
-        found = datetime.fromisoformat(headers.text(record.headers, headers.RECEIVED_AT) or "")
-        if found.tzinfo is not None:
-            return found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    return datetime.fromtimestamp(max(record.timestamp, 0) / 1000, UTC)
+    found = moments.parse(headers.text(record.headers, headers.RECEIVED_AT), zoned_only=True)
+    return found if found is not None else datetime.fromtimestamp(max(record.timestamp, 0) / 1000, UTC)
 
 
 def _is_of(record: Received, patient_id: str) -> bool:

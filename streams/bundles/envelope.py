@@ -1,6 +1,6 @@
 """Makes the records of one bundle as Kafka gets them: with the prefix of the topic, and the headers that all have."""
 
-from models import headers, records
+from models import headers, moments, records
 from models.headers import Header
 from streams.engine.job import Output
 
@@ -18,7 +18,7 @@ class Envelope:
             ce_id="",
             source="metriport-streams/bundles",
             kind="",
-            time=bundle.when or bundle.received_at or "1970-01-01T00:00:00.000Z",
+            time=moments.first(bundle.when, bundle.received_at),
         )
         self._common = [
             header for header in event if header[0] not in {headers.CE_ID, headers.CE_TYPE, headers.CONTENT_TYPE}

@@ -4,12 +4,11 @@ Duplicates are told by Metriport's `messageId` alone (with the patient's place i
 its bytes change. Marks never expire: a delivery may be sent again after any time.
 """
 
-import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from models import body, headers, telemetry, topics
+from models import body, headers, keys, moments, telemetry, topics
 from models.errors import Poison
 from models.reasons import Reason
 from streams.deliveries.alarm import Alarm
@@ -19,7 +18,7 @@ from streams.deliveries.sentinel import Look, Sentinel
 from streams.engine.job import BatchedJob, Changes, Context, Output, Record, State
 from streams.engine.log import quarantine
 
-_ID_MAX = 128
+_ID_BYTES_MAX = 128
 _HEADER_MAX = 256
 _INDEX_DIGITS_MAX = 9
 
@@ -182,8 +181,7 @@ def _headers(found: Normalized, place: str, received_at: str | None) -> headers.
 
 def _mark(place: str) -> bytes:
     """Return the state key of a delivery: short whatever the sender calls it."""
-    name = place.encode("utf-8", "surrogatepass")
-    return b"m/" + (name if len(name) <= _ID_MAX else hashlib.sha256(name).digest())
+    return b"m/" + keys.short_raw(place.encode("utf-8", "surrogatepass"), bytes_max=_ID_BYTES_MAX)
 
 
 def _index(text: bytes) -> int | None:
@@ -192,8 +190,4 @@ def _index(text: bytes) -> int | None:
 
 def _time(text: str | None) -> str | None:
     """Return what the ingress wrote; a hint that is no time costs the hint and not the record."""
-    try:
-        datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return text
+    return text if moments.parse(text) is not None else None

@@ -3,12 +3,11 @@
 Everything Metriport's documentation and code disagree on is levelled here, once, by the wire models.
 """
 
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from models import exact, messages, topics, wire
+from models import exact, messages, moments, topics, wire
 from models.errors import Poison
 from models.messages import MessageType
 from models.reasons import DeliveriesReason
@@ -86,11 +85,7 @@ _LEVELLERS: dict[type[wire.Wire], level.Leveller | None] = {}
 
 def event_time(meta: Meta, received_at: str | None) -> str:
     """Return `meta.when` if it is a time, else when we received it."""
-    try:
-        datetime.fromisoformat(meta.when or "")
-    except ValueError:
-        return received_at or "1970-01-01T00:00:00.000Z"
-    return meta.when or ""
+    return moments.first(meta.when, received_at)
 
 
 def _known_meta(raw: dict[str, Any]) -> Meta | None:

@@ -1,11 +1,11 @@
 """Describe one link to fetch, and how it ended: the words that listing, fetching and publishing share. Pure."""
 
-import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from models import keys
 from models.reasons import LinkReason
 from streams.links.content_type import Kind
 
@@ -93,5 +93,4 @@ def decode(value: bytes) -> Link:
 
 def state_key(link: Link) -> bytes:
     """Return the key of the link in the stage's table."""
-    name = link.id.encode()
-    return STATE_PREFIX + (name if len(name) <= _ID_BYTES_MAX else hashlib.sha256(name).hexdigest().encode())
+    return STATE_PREFIX + keys.short(link.id.encode(), bytes_max=_ID_BYTES_MAX)

@@ -5,12 +5,11 @@ The state is one table: `p/<patient>`, `q/<patient>/<request>` and `j/<request o
 `requests` and `bulk_create`. Each change is published whole: a key's newest record is all there is.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from models import exact, headers, messages, topics
+from models import exact, headers, keys, messages, moments, topics
 from models.errors import Poison
 from streams.engine.job import BatchedJob, Output, Record, State
 from streams.patients import bulk_create, patient, requests
@@ -140,7 +139,7 @@ class PatientsJob(BatchedJob[Fact | None]):
             ce_id=f"{topic}/{fact.ce_id}",
             source="metriport-streams/patients",
             kind=topic,
-            time=time or "1970-01-01T00:00:00.000Z",
+            time=moments.first(time),
         )
         return Output(self._prefix + topic, key.encode(), exact.dumps(shown), event)
 
@@ -162,10 +161,10 @@ def _keep(state: State, key: bytes, folded: dict[str, Any]) -> bool:
 def _ce_id(record: Record) -> str | None:
     """Return the id of the event, by its hash if it is longer than ours are."""
     found = headers.text(record.headers, headers.CE_ID)
-    return found if found is None or len(found) <= _CE_ID_CHARS_MAX else hashlib.sha256(found.encode()).hexdigest()
+    return None if found is None else keys.short_text(found, chars_max=_CE_ID_CHARS_MAX)
 
 
 def _key(prefix: bytes, *parts: str) -> bytes:
     """Return a state key: short whatever the ids look like, and no two owners share one."""
-    names = [name if len(name) <= _ID_CHARS_MAX else hashlib.sha256(name.encode()).hexdigest() for name in parts]
+    names = [keys.short_text(name, chars_max=_ID_CHARS_MAX) for name in parts]
     return prefix + "/".join(name.replace("%", "%25").replace("/", "%2F") for name in names).encode()

@@ -3,8 +3,9 @@
 Every rule here is a maximum over a total order, so folding the same facts twice, or in another order, changes nothing.
 """
 
-from datetime import UTC, datetime
 from typing import Any
+
+from models import moments
 
 Version = list[str]  # [when, message id]: as JSON keeps it
 
@@ -18,17 +19,8 @@ def version(record: dict[str, Any]) -> Version:
 
 def instant(text: object) -> str:
     """Return a time in one comparable form, "" if it is none; it may carry any offset or be a date alone."""
-    try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        moment = None
-    if moment is None:
-        return ""
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    try:
-        return moment.astimezone(UTC).isoformat(timespec="microseconds")
-    except OverflowError:  # in the year 1 or 9999, and not in UTC
-        return ""
+    moment = moments.parse(text)
+    return "" if moment is None else moment.isoformat(timespec="microseconds")
 
 
 def told(value: object) -> str | None:

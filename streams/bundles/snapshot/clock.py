@@ -4,8 +4,9 @@ Metriport's `when` orders snapshots. One in the future would make all later ones
 up to a few minutes past the time of receipt.
 """
 
-from datetime import UTC, datetime
 from typing import Literal, NamedTuple
+
+from models import moments
 
 TOLERANCE_MS = 5 * 60 * 1000
 _EVER = 2**62
@@ -43,9 +44,6 @@ def times(when: str | None, received_at: str | None, written_ms: int) -> Times:
     return Times(told_ms, at_ms if at_ms is not None else told_ms, latest_ms)
 
 
-def _milliseconds(moment: str | None) -> int | None:
-    try:
-        found = datetime.fromisoformat(moment or "")
-    except ValueError:
-        return None
-    return max(0, round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000))
+def _milliseconds(text: str | None) -> int | None:
+    found = moments.parse(text)
+    return None if found is None else max(0, round(found.timestamp() * 1000))

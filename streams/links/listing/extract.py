@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from models import envelope, messages, records, topics
+from models import envelope, messages, moments, records, topics
 from models.errors import Poison
 from streams.links.fetching import address
 from streams.links.link import EarlyOutcome, Link, moment
@@ -115,9 +115,5 @@ def _text(value: object) -> str | None:
 
 def _moment(text: str | None, *, near: datetime) -> datetime | None:
     """Return the moment that `text` says, in UTC, unless it is none or far from the time `near` it."""
-    try:
-        said = datetime.fromisoformat(text or "")
-        said = said.astimezone(UTC) if said.tzinfo else said.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
-    return said if abs(said - near) < FAR_OFF else None
+    said = moments.parse(text)
+    return said if said is not None and abs(said - near) < FAR_OFF else None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from models import headers, reasons, topics
+from models import headers, keys, reasons, topics
 from models.reasons import LinksReason
 from models.records import BulkPatient, Bundle, Document, Fetched
 from streams.engine.job import Output
@@ -118,9 +118,9 @@ class Records:
 def _cut(header: headers.Header) -> headers.Header:
     """Return a header of bounded size; an id stays one, by its hash."""
     name, value = header
-    if len(value) <= HEADER_BYTES_MAX:
-        return header
-    return name, hashlib.sha256(value).hexdigest().encode() if name == headers.CE_ID else value[:HEADER_BYTES_MAX]
+    if name == headers.CE_ID:
+        return name, keys.short(value, bytes_max=HEADER_BYTES_MAX)
+    return name, value[:HEADER_BYTES_MAX]
 
 
 def _headers(link: Link, kind: str, ce_id: str, index: int, at: datetime | None) -> headers.Headers:
