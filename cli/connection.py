@@ -10,7 +10,7 @@ from cli.broker.errors import Unreachable
 from cli.broker.readiness import somebody_listens
 from models.security import client_options
 from models.settings import KafkaSettings
-from streams.engine.kafka.topic_creation import never_create_topics
+from models.topic_creation import never_create_topics
 
 REQUEST_TIMEOUT_MS = 15_000
 

@@ -6,9 +6,9 @@ from functools import lru_cache
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 
-from ingress.asking import create_nothing
 from models.security import client_options
 from models.settings import KafkaSettings
+from models.topic_creation import never_create_topics
 
 # One batch per partition and request. Larger than most bodies, so that they travel together, and well below what a
 # broker accepts by default: a batch it refuses for its size is refused with all that is in it.
@@ -42,7 +42,7 @@ class Partitioner:
 
 def producer(settings: KafkaSettings) -> AIOKafkaProducer:
     """Return an idempotent producer, not yet started: `acks=all`, and in order per partition whatever is retried."""
-    create_nothing()
+    never_create_topics()
     return AIOKafkaProducer(
         client_id="metriport-streams-ingress",
         acks="all",

@@ -1,4 +1,4 @@
-"""How to enter Kafka, from what an operator set: the one place that reads the KAFKA_SSL_* files."""
+"""Kafka authentication and encryption, as aiokafka takes it: what an operator set, once for all clients."""
 
 import ssl
 from typing import Any
@@ -9,17 +9,21 @@ from models.settings import KafkaSettings
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """Return an aiokafka client's arguments for address and security; raise `Misconfigured` if a file is no use."""
-    options: dict[str, Any] = {
-        "bootstrap_servers": settings.kafka_bootstrap_servers,
-        "security_protocol": settings.kafka_security_protocol,
-    }
+    return {"bootstrap_servers": settings.kafka_bootstrap_servers, **security_options(settings)}
+
+
+def security_options(settings: KafkaSettings) -> dict[str, Any]:
+    """Return those for security alone: `security_protocol`, and what that needs of `ssl_context` and `sasl_*`."""
+    options: dict[str, Any] = {"security_protocol": settings.kafka_security_protocol}
     if (context := ssl_context(settings)) is not None:
         options["ssl_context"] = context
-    if settings.kafka_security_protocol.startswith("SASL") and settings.kafka_sasl_password is not None:
-        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
-        options["sasl_plain_username"] = settings.kafka_sasl_username
-        options["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
-    return options
+    password = settings.kafka_sasl_password
+    sasl = {
+        "sasl_mechanism": settings.kafka_sasl_mechanism,
+        "sasl_plain_username": settings.kafka_sasl_username,
+        "sasl_plain_password": None if password is None else password.get_secret_value(),
+    }
+    return options | sasl if settings.kafka_security_protocol.startswith("SASL") else options
 
 
 def ssl_context(settings: KafkaSettings) -> ssl.SSLContext | None:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from models import topics
-from models.security import ssl_context
-from models.settings import KafkaSettings
-from streams.engine.settings import EngineSettings, Security
+from models.security import security_options
+from streams.engine.settings import EngineSettings
 from streams.settings import StageSettings
 
 
@@ -21,7 +20,7 @@ def engine_settings(
         partitions=settings.topic_partitions,
         decisions=settings.topic_prefix + topics.release(stage),
         state_dir=settings.state_dir,
-        security=security(settings),
+        security=security_options(settings),
         state_memory_bytes_max=settings.state_memory_bytes_max,
         record_bytes_max=settings.record_bytes_max,
         send_timeout_s=settings.send_timeout_s,
@@ -33,16 +32,4 @@ def engine_settings(
         heartbeat_interval_s=settings.session_timeout_s / 10,
         batch_records_max=batch_records_max,
         fetch_bytes_max=settings.kafka_fetch_bytes_max,
-    )
-
-
-def security(settings: KafkaSettings) -> Security:
-    """Return how to enter Kafka."""
-    password = settings.kafka_sasl_password
-    return Security(
-        protocol=settings.kafka_security_protocol,
-        mechanism=settings.kafka_sasl_mechanism,
-        username=settings.kafka_sasl_username,
-        password=password.get_secret_value() if password else None,
-        ssl_context=ssl_context(settings),
     )

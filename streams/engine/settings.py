@@ -1,23 +1,12 @@
 """Settings of one stage's engine; every limit carries its unit in its name."""
 
-import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 # Of one request for records. Faust's 1.5 s lets an idle partition hold up a busy one on the same broker.
 FETCH_WAIT_S = 0.1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Security:
-    """Authentication and encryption towards Kafka."""
-
-    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    ssl_context: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +20,8 @@ class EngineSettings:
     partitions: int
     state_dir: Path
     decisions: str = ""  # the topic where operators' decisions for this stage are; none if empty
-    security: Security = field(default_factory=Security)
+    # As an aiokafka client takes it (`models.security.security_options`): it holds a password.
+    security: Mapping[str, Any] = field(default_factory=lambda: {"security_protocol": "PLAINTEXT"}, repr=False)
 
     # Written into every output when set: a replay under another generation is not taken for a repeat.
     generation: str = ""

@@ -1,18 +1,18 @@
 """Sets up Faust for one stage: the app, its one table, the agent that takes batches, and what runs beside them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn
 
 import faust
 from faust.stores import STORES
 
+from models.topic_creation import never_create_topics
 from streams.engine.driver.assignor import OursOnly
 from streams.engine.driver.state_memory import StateMemory
 from streams.engine.driver.store import BatchStore
 from streams.engine.driver.tables import BatchTables
 from streams.engine.driver.transport import BatchTransport
-from streams.engine.kafka.topic_creation import never_create_topics
-from streams.engine.settings import EngineSettings, Security
+from streams.engine.settings import EngineSettings
 from streams.engine.work.engine import Engine
 from streams.engine.work.positions import Positions
 
@@ -91,16 +91,17 @@ class Driver:
             self._end(error)
 
 
-def credentials(security: Security) -> Any:
-    """Return Faust's `broker_credentials`, or None."""
-    if security.protocol.startswith("SASL"):
+def credentials(security: Mapping[str, Any]) -> Any:
+    """Return Faust's `broker_credentials` for what an aiokafka client would be given, None for an open Kafka."""
+    context = security.get("ssl_context")
+    if "sasl_mechanism" in security:
         return faust.SASLCredentials(
-            username=security.username,
-            password=security.password,
-            mechanism=security.mechanism,
-            ssl_context=security.ssl_context,
+            username=security["sasl_plain_username"],
+            password=security["sasl_plain_password"],
+            mechanism=security["sasl_mechanism"],
+            ssl_context=context,
         )
-    return faust.SSLCredentials(security.ssl_context) if security.protocol == "SSL" else None
+    return faust.SSLCredentials(context) if context is not None else None
 
 
 def _app(settings: EngineSettings) -> Any:

@@ -10,10 +10,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from models.topic_creation import never_create_topics
 from streams.engine.fingerprints import Fingerprint, fingerprint
 from streams.engine.job import Record
-from streams.engine.kafka.security import for_aiokafka
-from streams.engine.kafka.topic_creation import never_create_topics
 from streams.engine.ports import LogPartition, Span
 from streams.engine.settings import FETCH_WAIT_S, EngineSettings
 
@@ -34,7 +33,7 @@ class KafkaLogs:
             bootstrap_servers=self._settings.bootstrap_servers,
             client_id=f"{self._settings.app_id}-reader",
             request_timeout_ms=int(self._settings.request_timeout_s * 1000),
-            **for_aiokafka(self._settings.security),
+            **self._settings.security,
         )
         try:
             await admin.start()
@@ -66,7 +65,7 @@ class KafkaLogs:
         if not tps:
             return {}
         settings = self._settings
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, **for_aiokafka(settings.security))
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, **settings.security)
         try:
             await admin.start()
             found = await self._offsets(admin, tps)
@@ -160,7 +159,7 @@ async def log_reader(
         max_partition_fetch_bytes=fetch_bytes_max or settings.fetch_bytes_max,
         fetch_max_wait_ms=int(FETCH_WAIT_S * 1000),
         request_timeout_ms=int(settings.request_timeout_s * 1000),
-        **for_aiokafka(settings.security),
+        **settings.security,
     )
     try:
         await consumer.start()

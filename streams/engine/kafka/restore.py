@@ -13,7 +13,6 @@ from streams.engine import events
 from streams.engine.fatal import Fatal
 from streams.engine.fingerprints import digest
 from streams.engine.kafka.reader import first_from, log_reader, read
-from streams.engine.kafka.security import for_aiokafka
 from streams.engine.log.copies import Changelog, flaw
 from streams.engine.ports import Copy, LocalCopy
 from streams.engine.settings import EngineSettings
@@ -94,7 +93,7 @@ async def _flaws(
 
 async def _tombstones_kept_ms(settings: EngineSettings) -> int:
     """Return for how many milliseconds the changelog surely keeps a tombstone."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, **for_aiokafka(settings.security))
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, **settings.security)
     try:
         await admin.start()
         answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, settings.changelog)])

@@ -14,11 +14,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from aiokafka.protocol.produce import ProduceRequest
 
+from models.topic_creation import never_create_topics
 from streams.engine.fatal import Fatal
 from streams.engine.job import Output
 from streams.engine.kafka.byte_budget import ByteBudget
-from streams.engine.kafka.security import for_aiokafka
-from streams.engine.kafka.topic_creation import never_create_topics
 from streams.engine.log import quarantine
 from streams.engine.log.record_size import output_bytes
 from streams.engine.settings import EngineSettings
@@ -56,7 +55,7 @@ class KafkaSender:
             max_batch_size=quarantine.bytes_max(settings.record_bytes_max),
             max_request_size=quarantine.bytes_max(settings.record_bytes_max),
             request_timeout_ms=int(min(20.0, settings.request_timeout_s) * 1000),
-            **for_aiokafka(settings.security),
+            **settings.security,
         )
         await self._producer.start()
         self._guard(self._producer)

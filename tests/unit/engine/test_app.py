@@ -1,19 +1,22 @@
-import ssl
 from pathlib import Path
 from unittest.mock import MagicMock
 
 import faust
 import pytest
 
+from models.security import security_options
+from models.settings import KafkaSettings
 from streams.engine import app as engine_app
 from streams.engine.app import create
 from streams.engine.driver.app import credentials
-from streams.engine.kafka.security import for_aiokafka
-from streams.engine.settings import Security
 from tests.unit.engine.fakes import settings
 from tests.unit.engine.jobs import Fold
 
-SASL = Security(protocol="SASL_SSL", username="u", password="secret", ssl_context=ssl.create_default_context())
+SASL = {"kafka_security_protocol": "SASL_SSL", "kafka_sasl_username": "u", "kafka_sasl_password": "secret"}
+
+
+def security(**told):
+    return security_options(KafkaSettings(kafka_bootstrap_servers="a:1", **told))
 
 
 @pytest.fixture
@@ -76,16 +79,28 @@ def test_whatever_ends_faust_ends_the_stage_in_our_words(tmp_path, monkeypatch):
 
 
 def test_credentials_reach_faust_and_aiokafka_alike():
-    mine, theirs = for_aiokafka(SASL), credentials(SASL)
+    mine = security(**SASL)
 
-    assert (mine["sasl_plain_username"], mine["sasl_mechanism"]) == (theirs.username, "SCRAM-SHA-512")
-    assert mine["ssl_context"] is theirs.ssl_context
+    theirs = credentials(mine)
+
     assert isinstance(theirs, faust.SASLCredentials)
+    assert (theirs.username, theirs.password, theirs.mechanism.value) == ("u", "secret", "SCRAM-SHA-512")
+    assert (theirs.username, theirs.password) == (mine["sasl_plain_username"], mine["sasl_plain_password"])
+    assert mine["ssl_context"] is theirs.ssl_context is not None
+
+
+def test_tls_without_sasl_reaches_faust():
+    mine = security(kafka_security_protocol="SSL")
+
+    theirs = credentials(mine)
+
+    assert isinstance(theirs, faust.SSLCredentials)
+    assert theirs.context is mine["ssl_context"]
 
 
 def test_nothing_is_asked_of_an_open_kafka():
-    assert (for_aiokafka(Security()), credentials(Security())) == ({"security_protocol": "PLAINTEXT"}, None)
+    assert (security(), credentials(security())) == ({"security_protocol": "PLAINTEXT"}, None)
 
 
 def test_a_password_is_not_in_the_settings_text():
-    assert "secret" not in repr(SASL)
+    assert "secret" not in repr(settings(security=security(**SASL)))
