@@ -68,12 +68,12 @@ async def test_a_link_that_a_newer_version_listed_becomes_its_record_with_what_i
         deadline=codec.moment(0),
         expects="unknown",
         record={"messageId": "m", "type": "x", "documentId": "d-1"} | INVENTED,
-        settled=codec.Settled("failed", "invented_reason"),
+        early=codec.EarlyOutcome("failed", "invented_reason"),
     )
     listed = json.dumps(json.loads(codec.encode(link)) | INVENTED).encode()
 
     def fetch(link):
-        return codec.Outcome(link.settled.outcome, link.settled.reason)
+        return codec.Outcome(link.early.outcome, link.early.reason)
 
     async with running(fetch, listed=[(codec.state_key(link), listed)]) as stage:
         await stage.settled()

@@ -6,7 +6,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from models import body, headers, samples, schemas, topics
+from models import body, headers, reasons, samples, schemas, topics
+from models.stages import STAGES
 from streams.deliveries.normalize import normalize
 
 FOLDER = Path(schemas.__file__).parent
@@ -29,11 +30,29 @@ def test_a_normalized_sample_is_valid_against_its_published_schema(name):
     jsonschema.Draft202012Validator(schema).validate(json.loads(value))
 
 
-def test_the_asyncapi_document_describes_every_topic_a_team_may_read():
+def test_the_asyncapi_document_describes_every_topic_a_team_may_read_and_no_other():
     document = schemas.asyncapi()
 
-    assert set(schemas.MODELS) <= set(document["channels"])
-    assert not any("changelog" in name for name in document["channels"])
+    public = {topic.name for topic in topics.catalogue() if not topic.internal}
+    assert set(document["channels"]) == public
+    assert set(document["operations"]) == {f"read {name}" for name in public}
+
+
+@pytest.mark.parametrize("name", schemas.MODELS)
+def test_a_topic_with_a_model_leads_to_its_schema(name):
+    message = schemas.asyncapi()["channels"][name]["messages"]["record"]
+
+    assert json.loads((FOLDER / message["payload"]["$ref"]).read_text())["$id"] == f"urn:metriport-streams:{name}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_quarantine_topic_lists_the_reasons_of_its_stage_with_their_sentences(stage):
+    message = schemas.asyncapi()["channels"][topics.quarantine(stage)]["messages"]["record"]
+
+    listed = message["headers"]["properties"][headers.QUARANTINE_REASON]["oneOf"]
+    assert {each["const"]: each["description"] for each in listed} == {
+        reason: reasons.SAYS[reason] for reason in reasons.OF_STAGE[stage]
+    }
 
 
 def test_the_asyncapi_document_names_every_header_of_every_topic():
