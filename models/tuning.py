@@ -7,9 +7,11 @@ allocations, as Python does by default, is much of what they cost.
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 # How much is bundle, and how much is worth a pause: a smaller one is done before a collection would begin.
 LARGE_BYTES_MIN = 32 * 2**20
+MANY_MIN = 20_000
 
 _pauses: list[int] = []
 
@@ -46,6 +48,19 @@ def collector_paused_for(byte_count: int) -> Iterator[None]:
         _pauses.remove(byte_count)
         if not _pauses:
             gc.enable()
+
+
+def free_one_by_one(*containers: dict[Any, Any] | list[Any]) -> None:
+    """Empty containers that nobody needs any more, item by item, if they have `MANY_MIN` items or more.
+
+    To free a million objects at once, as Python does with a container's last reference, would hold up all threads.
+    """
+    for container in containers:
+        if len(container) < MANY_MIN:
+            continue
+        take = container.popitem if isinstance(container, dict) else container.pop
+        while container:
+            take()
 
 
 def raise_mmap_threshold(byte_count: int) -> None:

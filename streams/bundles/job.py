@@ -11,17 +11,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing, nullcontext
 from typing import NamedTuple
 
-from models import headers, records, topics, tuning
+from models import records, topics, tuning
 from models.errors import Poison
 from streams.bundles import decision
-from streams.bundles import records as outputs
 from streams.bundles.bundle.file import BundleFile
 from streams.bundles.bundle.progress import Progress
 from streams.bundles.bundle.record import BundleRecord, decoded, snapshot_value
 from streams.bundles.bundle.store import Blobs
-from streams.bundles.envelope import Envelope
 from streams.bundles.events import REMOVALS_HELD, WHEN_NOT_BELIEVED
-from streams.bundles.records import Facts
+from streams.bundles.records import SnapshotRecords, as_json
 from streams.bundles.snapshot import clock, compare, diff, holds, manifest_format
 from streams.bundles.snapshot.brake import Brake
 from streams.bundles.snapshot.compare import Claim, Examiner, Found, SnapshotLimits
@@ -36,7 +34,6 @@ from streams.engine.log import quarantine
 _STEP_OUTPUTS_MAX = 200
 _STEP_BYTES_MAX = 4 * 2**20
 _BUNDLES_AT_ONCE = 64  # more partitions than one worker has; a thread that is not needed is not started
-_ENTRIES_MANY = 20_000
 _NOTHING = hashlib.sha256().hexdigest()
 
 
@@ -133,8 +130,7 @@ class BundlesJob(StepwiseJob):
             if found.difference is not None:
                 yield from self._changed(record, bundle, opened, found.difference, manifest)
                 last = last._replace(changes=dict(manifest.switch()), atomic=True)
-            if len(manifest) > _ENTRIES_MANY:
-                manifest.let_go()
+            manifest.free()
             yield last
 
     def _decided(self, record: Record, decided: records.RemovalDecision, reading: Reading) -> Iterator[Step]:
@@ -164,43 +160,41 @@ class BundlesJob(StepwiseJob):
         self, record: Record, bundle: records.Bundle, opened: BundleFile, difference: Difference, manifest: Manifest
     ) -> Iterator[Output]:
         """Yield the changes between their marks, if there are any, and what was refused."""
-        facts = self._facts(bundle)
+        made = self._records(bundle)
 
         def bytes_of(row: Row) -> bytes:
             return opened.bytes(row.start, row.end)
 
         changed = bool(difference.held) or any(event.change not in REFUSED for event in difference.events)
         for alias in dict.fromkeys(difference.aliases):
-            yield outputs.alias(facts, alias)
+            yield made.alias(alias)
         if changed:
-            yield outputs.started(facts, _kind(bundle), difference.counts)
-        # Let go of one by one: to free half a million at once would hold up everybody.
-        difference.events.reverse()
-        while difference.events:
-            event = difference.events.pop()
-            yield from outputs.of_event(facts, event, bytes_of)
+            yield made.started(difference.counts)
+        for event in difference.events:
+            yield from made.of_event(event, bytes_of)
             if event.change == CRASHED and event.row is not None:
                 refused = quarantine.quarantined(record, "crashed", topic=self.quarantine)
-                fits = event.row.end - event.row.start <= facts.value_bytes_max
-                yield refused._replace(value=bytes_of(event.row) if fits else outputs.pointer(facts, event.row))
+                yield refused._replace(value=made.value_of(event.row, bytes_of))
+        tuning.free_one_by_one(difference.events)
         if difference.held:
             REMOVALS_HELD(len(difference.held), resources=len(difference.held))
-            yield outputs.held(facts, difference.held)
+            yield made.held(difference.held)
         if difference.holds_changed:
-            yield outputs.waiting(facts, holds.told(manifest))
+            yield made.waiting(holds.told(manifest))
         if changed:
-            yield outputs.completed(facts, difference.counts)
+            yield made.completed(difference.counts)
 
     def _snapshot(
         self, source: BundleRecord, found: Found, manifest: Manifest | None, reason: str | None = None
     ) -> Output:
         bundle = source.facts
         state = manifest.head.state if manifest is not None else {}
-        counts = outputs.as_json(found.difference.counts) if found.difference is not None else {}
+        made = self._records(bundle)
+        counts = as_json(found.difference.counts) if found.difference is not None else {}
         summary = records.Snapshot(
             **{name: getattr(bundle, name) for name in records.Common.model_fields},
             snapshot_id=bundle.message_id,
-            kind=_kind(bundle),
+            kind=made.kind,
             complete=bundle.complete,
             counts=records.SnapshotCounts.model_validate(counts),
             by_type=found.by_type,
@@ -211,33 +205,16 @@ class BundlesJob(StepwiseJob):
             stale=found.difference is None and reason is None,
             reason=reason,
         )
-        value = snapshot_value(summary, source.passed_on)
-        return Envelope(self._options.prefix, bundle).record(topics.FHIR_SNAPSHOTS, "snapshot", value, headers.JSON, [])
+        return made.snapshot(snapshot_value(summary, source.passed_on))
 
-    def _facts(self, bundle: records.Bundle) -> Facts:
-        return Facts(
-            Envelope(self._options.prefix, bundle),
-            bundle.patient_id or "",
-            bundle.message_id,
-            bundle.blob or "",
-            self._options.state_types,
-            self._options.value_bytes_max,
-            about=_about(bundle),
-            shared={},
+    def _records(self, bundle: records.Bundle) -> SnapshotRecords:
+        options = self._options
+        return SnapshotRecords(
+            bundle,
+            prefix=options.prefix,
+            state_types=options.state_types,
+            value_bytes_max=options.value_bytes_max,
         )
-
-
-def _kind(bundle: records.Bundle) -> records.SnapshotKind:
-    return "decision" if bundle.type == topics.release("bundles") else bundle.kind
-
-
-def _about(bundle: records.Bundle) -> list[headers.Header]:
-    """Return what all records of a bundle say about it."""
-    found = [
-        (headers.KIND, _kind(bundle).encode()),
-        (headers.COMPLETE, b"true" if bundle.complete or bundle.kind == "encounter" else b"false"),
-    ]
-    return [*found, (headers.EXTERNAL_ID, bundle.external_id.encode())] if bundle.external_id else found
 
 
 def _claim(record: Record, bundle: records.Bundle, validator: str) -> Claim:

@@ -1,18 +1,16 @@
-"""The records one snapshot becomes, in order: what changed, between two marks; the newest state; what was refused.
+"""Make the records that one snapshot becomes, in order: what changed, between two marks; the state; what was refused.
 
 The order depends on the snapshot and the manifest alone, so a run after a crash gives the same records again.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
 
 import orjson
 
-from models import headers, records, topics
+from models import headers, moments, records, topics
 from models.headers import JSON, Header
-from streams.bundles.envelope import Envelope
 from streams.bundles.snapshot import holds
 from streams.bundles.snapshot.diff import Alias, Counts, Event
 from streams.bundles.snapshot.manifest import Entry
@@ -34,82 +32,183 @@ _FHIR = b"application/fhir+json"
 _POINTER = b"application/vnd.metriport-streams.pointer+json"
 
 
-class Facts(NamedTuple):
-    """What the records of one snapshot have in common; `about` are the headers that all of them have."""
+class SnapshotRecords:
+    """The records of one bundle or decision as Kafka gets them: named, keyed, and with the headers that all have."""
 
-    envelope: Envelope
-    patient: str
-    snapshot_id: str
-    blob: str
-    state_types: tuple[str, ...]
-    value_bytes_max: int
-    about: list[Header]
-    shared: dict[tuple[str, str, str], list[Header]]
+    def __init__(
+        self, bundle: records.Bundle, *, prefix: str, state_types: tuple[str, ...], value_bytes_max: int
+    ) -> None:
+        """`prefix` is that of all topics; a resource of more than `value_bytes_max` becomes a pointer to its bytes."""
+        self._bundle = bundle
+        self._patient = bundle.patient_id or ""
+        self._blob = bundle.blob or ""
+        self._prefix = prefix
+        self._state_types = state_types
+        self._value_bytes_max = value_bytes_max
+        # Made once: only the id, the type and the kind of content differ from record to record, and most changes of a
+        # snapshot are of few kinds.
+        self._common = self._of_all()
+        self._of_resources = self._of_changes()
+        self._by_topic: dict[tuple[str, str, bytes], tuple[str, list[Header]]] = {}
+        self._by_event: dict[tuple[str, str, str], list[Header]] = {}
 
+    @property
+    def kind(self) -> records.SnapshotKind:
+        """What the snapshot is: a bundle's kind, or an operator's decision."""
+        return "decision" if self._bundle.type == topics.release("bundles") else self._bundle.kind
 
-def started(facts: Facts, kind: str, counts: Counts) -> Output:
-    """Return the mark before a snapshot's changes: what it is, and what is to come."""
-    return _mark(facts, "started", {"snapshotId": facts.snapshot_id, "kind": kind, "counts": as_json(counts)})
+    def snapshot(self, value: bytes) -> Output:
+        """Return the record of `fhir.snapshots`, which is the last one of all."""
+        return self._record(topics.FHIR_SNAPSHOTS, "snapshot", value, JSON, [])
 
+    def started(self, counts: Counts) -> Output:
+        """Return the mark before a snapshot's changes: what it is, and what is to come."""
+        value = {"snapshotId": self._bundle.message_id, "kind": self.kind, "counts": as_json(counts)}
+        return self._mark("started", value)
 
-def alias(facts: Facts, found: Alias) -> Output:
-    """Return the record that leads from an id to an identity, or the end of it."""
-    told = records.Alias(patient_id=facts.patient, type=found.type, id=found.id, identity=found.identity)
-    value = told.model_dump_json(by_alias=True).encode() if found.identity else None
-    name = f"{found.type}/{found.id}"
-    return facts.envelope.record(topics.FHIR_ALIASES, name, value, JSON, [], key=f"{facts.patient}/{name}")
+    def alias(self, found: Alias) -> Output:
+        """Return the record that leads from an id to an identity, or the end of it."""
+        told = records.Alias(patient_id=self._patient, type=found.type, id=found.id, identity=found.identity)
+        value = told.model_dump_json(by_alias=True).encode() if found.identity else None
+        name = f"{found.type}/{found.id}"
+        return self._record(topics.FHIR_ALIASES, name, value, JSON, [], key=f"{self._patient}/{name}")
 
+    def held(self, entries: list[Entry]) -> Output:
+        """Return the mark that says what would have been removed; nothing about it changed."""
+        value = {"snapshotId": self._bundle.message_id, "held": len(entries), "resources": holds.names(entries)}
+        return self._mark("held", value, change="removal.held")
 
-def held(facts: Facts, entries: list[Entry]) -> Output:
-    """Return the mark that says what would have been removed; nothing about it changed."""
-    value = {"snapshotId": facts.snapshot_id, "held": len(entries), "resources": holds.names(entries)}
-    return _mark(facts, "held", value, change="removal.held")
+    def waiting(self, found: records.Held | None) -> Output:
+        """Return what waits for a person now; the end of that, if nothing does."""
+        value = found.model_dump_json(by_alias=True).encode() if found is not None else None
+        return self._record(topics.FHIR_HELD, "held", value, JSON, [])
 
+    def completed(self, counts: Counts) -> Output:
+        """Return the mark after a snapshot's changes."""
+        return self._mark("completed", {"snapshotId": self._bundle.message_id, "counts": as_json(counts)})
 
-def waiting(facts: Facts, found: records.Held | None) -> Output:
-    """Return what waits for a person now; the end of that, if nothing does."""
-    value = found.model_dump_json(by_alias=True).encode() if found is not None else None
-    return facts.envelope.record(topics.FHIR_HELD, "held", value, JSON, [])
+    def of_event(self, event: Event, bytes_of: Bytes) -> Sequence[Output]:
+        """Return the records of one event: the change and the state, or why it was refused."""
+        name = f"{event.type}/{event.identity}"
+        about, found = f"{event.change}/{name}", self._headers(event, name.encode())
+        if event.change in REFUSED:
+            row = event.row
+            assert row is not None
+            found += _place(self._blob, row.start, row.end)
+            return (self._record(topics.FHIR_REJECTED, about, row.outcome, _FHIR, found),)
+        value, content_type, own = self._value(event, bytes_of)
+        found += own
+        state = topics.fhir_state(event.type, types=self._state_types)
+        key = f"{self._patient}/{name}"
+        return (
+            self._record(topics.FHIR_CHANGES, about, value, content_type, found, change=event.change),
+            self._record(state, about, value, content_type, found, key=key, change=event.change),
+        )
 
+    def value_of(self, row: Row, bytes_of: Bytes) -> bytes:
+        """Return a resource as received, or where it is if no record could hold it."""
+        return bytes_of(row) if row.end - row.start <= self._value_bytes_max else self._pointer(row)
 
-def completed(facts: Facts, counts: Counts) -> Output:
-    """Return the mark behind them."""
-    return _mark(facts, "completed", {"snapshotId": facts.snapshot_id, "counts": as_json(counts)})
+    def _value(self, event: Event, bytes_of: Bytes) -> tuple[bytes | None, bytes, list[Header]]:
+        """Return a changed resource, the kind of content and its headers; None for a resource that is gone."""
+        row = event.row
+        if row is None:
+            return None, _FHIR, _place(*event.last) if event.last is not None else []
+        raw = bytes_of(row)
+        own = [(headers.SOURCE_DOCUMENT, b",".join(names))] if (names := documents(raw)) else []
+        if len(raw) <= self._value_bytes_max:
+            return raw, _FHIR, own
+        return self._pointer(row), _POINTER, [*own, *_place(self._blob, row.start, row.end)]
+
+    def _pointer(self, row: Row) -> bytes:
+        return orjson.dumps({"blob": self._blob, "range": f"{row.start}-{row.end}", "bytes": row.end - row.start})
+
+    def _headers(self, event: Event, name: bytes) -> list[Header]:
+        found = [
+            *self._of_event_kind(event.change, event.type, event.row.validation if event.row is not None else ""),
+            (headers.CE_SUBJECT, name),
+            (headers.IDENTITY, event.identity.encode()),
+            (headers.RESOURCE_ID, event.id.encode()),
+            (headers.VERSION, b"%d" % event.version),
+        ]
+        if event.sequence:
+            found.append((headers.SEQUENCE, b"%d" % event.sequence))
+        if event.content:
+            found.append((headers.CONTENT_HASH, event.content.hex().encode()))
+        if event.previous_version:
+            found.append((headers.PREVIOUS_VERSION, b"%d" % event.previous_version))
+            found.append((headers.PREVIOUS_CONTENT_HASH, event.previous_content.hex().encode()))
+        if event.successor:
+            found.append((headers.SUPERSEDED_BY, event.successor.encode()))
+        return found
+
+    def _of_event_kind(self, change: str, resource_type: str, validation: str) -> list[Header]:
+        """Return the headers that many events have alike."""
+        key = (change, resource_type, validation)
+        if key not in self._by_event:
+            found = [
+                (headers.CHANGE, change.encode()),
+                *self._of_resources,
+                (headers.RESOURCE_TYPE, resource_type.encode()),
+            ]
+            self._by_event[key] = [*found, (headers.VALIDATION, validation.encode())] if validation else found
+        return self._by_event[key]
+
+    def _of_changes(self) -> list[Header]:
+        """Return what all records of `fhir.changes`, `fhir.state.*` and `fhir.rejected` say about the snapshot."""
+        bundle = self._bundle
+        found = [
+            (headers.SNAPSHOT_ID, bundle.message_id.encode()),
+            (headers.FHIR_VERSION, _FHIR_VERSION),
+            (headers.KIND, self.kind.encode()),
+            (headers.COMPLETE, b"true" if bundle.complete or bundle.kind == "encounter" else b"false"),
+        ]
+        return [*found, (headers.EXTERNAL_ID, bundle.external_id.encode())] if bundle.external_id else found
+
+    def _of_all(self) -> list[Header]:
+        """Return the headers of every record, but for its id, its type and the kind of its content."""
+        bundle = self._bundle
+        event = headers.cloud_event(
+            ce_id="",
+            source="metriport-streams/bundles",
+            kind="",
+            time=moments.first(bundle.when, bundle.received_at),
+        )
+        own = {headers.CE_ID, headers.CE_TYPE, headers.CONTENT_TYPE}
+        found = [header for header in event if header[0] not in own]
+        found.append((headers.MESSAGE_ID, bundle.message_id.encode()))
+        return [*found, (headers.RECEIVED_AT, bundle.received_at.encode())] if bundle.received_at else found
+
+    def _mark(self, which: str, value: Mapping[str, object], *, change: str = "") -> Output:
+        change = change or f"snapshot.{which}"
+        found = [(headers.CHANGE, change.encode()), *self._of_resources]
+        return self._record(topics.FHIR_CHANGES, which, orjson.dumps(value), JSON, found, change=change)
+
+    def _record(
+        self,
+        topic: str,
+        about: str,
+        value: bytes | None,
+        content_type: bytes,
+        own: list[Header],
+        *,
+        key: str = "",
+        change: str = "",
+    ) -> Output:
+        """Return a record; `about` says which one of its topic it is. Its key is the patient's id, or `key`."""
+        made = self._by_topic.get((topic, change, content_type))
+        if made is None:
+            kind = f"{topic}.{change}" if change else topic
+            alike = [(headers.CE_TYPE, kind.encode()), (headers.CONTENT_TYPE, content_type), *self._common]
+            made = self._by_topic[topic, change, content_type] = (self._prefix + topic, alike)
+        name, alike = made
+        ce_id = (headers.CE_ID, f"{topic}/{self._bundle.message_id}/{about}".encode())
+        return Output(name, (key or self._patient).encode(), value, [ce_id, *alike, *own])
 
 
 def as_json(counts: Counts) -> dict[str, int]:
     """Return the counts by their pinned names."""
     return {name: int(getattr(counts, name)) for name in Counts.__slots__}
-
-
-def of_event(facts: Facts, event: Event, bytes_of: Bytes) -> Sequence[Output]:
-    """Return the records of one event: the change and the state, or why it was refused."""
-    name = f"{event.type}/{event.identity}"
-    record, about, found = facts.envelope.record, f"{event.change}/{name}", _headers(facts, event, name.encode())
-    if event.change in REFUSED:
-        row = event.row
-        assert row is not None
-        found += _place(facts.blob, row.start, row.end)
-        return (record(topics.FHIR_REJECTED, about, row.outcome, _FHIR, found),)
-    value, content_type, own = _value(facts, event, bytes_of)
-    found += own
-    state = topics.fhir_state(event.type, types=facts.state_types)
-    return (
-        record(topics.FHIR_CHANGES, about, value, content_type, found, change=event.change),
-        record(state, about, value, content_type, found, key=f"{facts.patient}/{name}", change=event.change),
-    )
-
-
-def _value(facts: Facts, event: Event, bytes_of: Bytes) -> tuple[bytes | None, bytes, list[Header]]:
-    """Return the resource as received, or where it is if no record could hold it; None for one that is gone."""
-    row = event.row
-    if row is None:
-        return None, _FHIR, _place(*event.last) if event.last is not None else []
-    raw = bytes_of(row)
-    own = [(headers.SOURCE_DOCUMENT, b",".join(names))] if (names := documents(raw)) else []
-    if len(raw) <= facts.value_bytes_max:
-        return raw, _FHIR, own
-    return pointer(facts, row), _POINTER, [*own, *_place(facts.blob, row.start, row.end)]
 
 
 def documents(raw: bytes) -> list[bytes]:
@@ -120,56 +219,6 @@ def documents(raw: bytes) -> list[bytes]:
     return list(dict.fromkeys(found))
 
 
-def pointer(facts: Facts, row: Row) -> bytes:
-    """Return where a resource's bytes are, for a record that could not hold them."""
-    return orjson.dumps({"blob": facts.blob, "range": f"{row.start}-{row.end}", "bytes": row.end - row.start})
-
-
-def _headers(facts: Facts, event: Event, name: bytes) -> list[Header]:
-    found = [
-        *_shared(facts, event.change, event.type, event.row.validation if event.row is not None else ""),
-        (headers.CE_SUBJECT, name),
-        (headers.IDENTITY, event.identity.encode()),
-        (headers.RESOURCE_ID, event.id.encode()),
-        (headers.VERSION, b"%d" % event.version),
-    ]
-    if event.sequence:
-        found.append((headers.SEQUENCE, b"%d" % event.sequence))
-    if event.content:
-        found.append((headers.CONTENT_HASH, event.content.hex().encode()))
-    if event.previous_version:
-        found.append((headers.PREVIOUS_VERSION, b"%d" % event.previous_version))
-        found.append((headers.PREVIOUS_CONTENT_HASH, event.previous_content.hex().encode()))
-    if event.successor:
-        found.append((headers.SUPERSEDED_BY, event.successor.encode()))
-    return found
-
-
-def _shared(facts: Facts, change: str, resource_type: str, validation: str) -> list[Header]:
-    """Return the headers that many events have alike, made once."""
-    key = (change, resource_type, validation)
-    if key not in facts.shared:
-        found = [*_of_snapshot(facts, change), (headers.RESOURCE_TYPE, resource_type.encode())]
-        facts.shared[key] = [*found, (headers.VALIDATION, validation.encode())] if validation else found
-    return facts.shared[key]
-
-
-def _of_snapshot(facts: Facts, change: str) -> list[Header]:
-    return [
-        (headers.CHANGE, change.encode()),
-        (headers.SNAPSHOT_ID, facts.snapshot_id.encode()),
-        (headers.FHIR_VERSION, _FHIR_VERSION),
-        *facts.about,
-    ]
-
-
 def _place(blob: str, start: int, end: int) -> list[Header]:
-    """Where bytes are: the blob, the position of the first byte, and that behind the last one."""
+    """Return where bytes are: the blob, the position of the first byte, and the one behind the last."""
     return [(headers.BLOB, blob.encode()), (headers.RANGE, b"%d-%d" % (start, end))]
-
-
-def _mark(facts: Facts, which: str, value: dict[str, object], *, change: str = "") -> Output:
-    change = change or f"snapshot.{which}"
-    return facts.envelope.record(
-        topics.FHIR_CHANGES, which, orjson.dumps(value), JSON, _of_snapshot(facts, change), change=change
-    )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple, Protocol
 
-from models import records
+from models import records, tuning
 from models.errors import Poison
 from streams.bundles.bundle.file import BundleFile
 from streams.bundles.snapshot import diff, scan, subjects
@@ -19,7 +19,6 @@ from streams.bundles.validation.chunk import CRASHED, CRASHED_MAX, Finding
 
 _NOTIFICATION = "notification"
 _PATIENT = "Patient"
-_ROWS_MANY = 20_000
 
 
 class Examiner(Protocol):
@@ -115,18 +114,8 @@ def _fold(claim: Claim, manifest: Manifest, look: _Look, rules: Rules) -> Found:
     for scope in (*manifest.head.scopes, manifest.head.partial):
         if claim.sha256 and scope.sha256 == claim.sha256:
             scope.by_type = by_type
-    if len(look.rows) > _ROWS_MANY:
-        _let_go(look)
+    tuning.free_one_by_one(look.by_key, look.identities.fresh, look.rows)
     return Found(difference, by_type)
-
-
-def _let_go(look: _Look) -> None:
-    """Free what is of no more use one by one: all at once would hold up every thread for as long as it takes."""
-    for pairs in (look.by_key, look.identities.fresh):
-        while pairs:
-            pairs.popitem()
-    while look.rows:
-        look.rows.pop()
 
 
 def _repeat(claim: Claim, manifest: Manifest, rules: Rules) -> Found | None:

@@ -15,6 +15,8 @@ from zlib import crc32
 
 import msgspec
 
+from models import tuning
+
 FORMAT = 2
 SHARD_ENTRIES = 1024  # about 300 bytes each, some with many ids: far below the 800 kB a state record may have
 IDS_MAX = 32
@@ -271,11 +273,9 @@ class Manifest:
         """Have all shards written: they were read in an older format."""
         self._changed = set(range(len(self.head.slots)))
 
-    def let_go(self) -> None:
-        """Free all entries one by one: all at once would hold up every thread for as long as it takes."""
-        for found in (self.__dict__.get("by_raw"), self.__dict__.get("by_id"), self._entries):
-            while found:
-                found.popitem()
+    def free(self) -> None:
+        """Let go of all entries; the manifest is of no more use."""
+        tuning.free_one_by_one(self.__dict__.get("by_raw", {}), self.__dict__.get("by_id", {}), self._entries)
 
 
 def head_key(patient: str) -> bytes:
