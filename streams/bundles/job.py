@@ -22,10 +22,10 @@ from streams.bundles.events import REMOVALS_HELD, WHEN_NOT_BELIEVED
 from streams.bundles.records import SnapshotRecords, as_json
 from streams.bundles.snapshot import clock, compare, diff, holds, manifest_format
 from streams.bundles.snapshot.brake import Brake
-from streams.bundles.snapshot.compare import Claim, Examiner, Found, SnapshotLimits
-from streams.bundles.snapshot.diff import Difference, Grace, Rules
+from streams.bundles.snapshot.compare import Delivered, Examiner, Found, SnapshotLimits
+from streams.bundles.snapshot.diff import Difference, Grace, Rules, Snapshot
 from streams.bundles.snapshot.manifest import Manifest
-from streams.bundles.snapshot.scan import Row
+from streams.bundles.snapshot.resources import Resource
 from streams.bundles.validation.chunk import CRASHED, REFUSED
 from streams.concurrency import iterate_in_thread
 from streams.engine.job import Output, Reading, Record, Step, StepwiseJob
@@ -43,7 +43,7 @@ class Options(NamedTuple):
     prefix: str
     state_types: tuple[str, ...]
     value_bytes_max: int
-    validator: str
+    validator_id: str
     limits: SnapshotLimits = SnapshotLimits()
     grace: Grace = Grace()
     brake: Brake = Brake()
@@ -153,8 +153,8 @@ class BundlesJob(StepwiseJob):
 
     def _compared(self, record: Record, bundle: records.Bundle, opened: BundleFile, manifest: Manifest) -> Found:
         options = self._options
-        claim, rules = _claim(record, bundle, options.validator), Rules(options.grace, options.brake)
-        return compare.compare(claim, opened, manifest, self._examiner, limits=options.limits, rules=rules)
+        delivered, rules = _delivered(record, bundle, options.validator_id), Rules(options.grace, options.brake)
+        return compare.compare(delivered, opened, manifest, self._examiner, limits=options.limits, rules=rules)
 
     def _published(
         self, record: Record, bundle: records.Bundle, opened: BundleFile, difference: Difference, manifest: Manifest
@@ -162,8 +162,8 @@ class BundlesJob(StepwiseJob):
         """Yield the changes between their marks, if there are any, and what was refused."""
         made = self._records(bundle)
 
-        def bytes_of(row: Row) -> bytes:
-            return opened.bytes(row.start, row.end)
+        def bytes_of(resource: Resource) -> bytes:
+            return opened.bytes(resource.start, resource.end)
 
         changed = bool(difference.held) or any(event.change not in REFUSED for event in difference.events)
         for alias in dict.fromkeys(difference.aliases):
@@ -172,9 +172,9 @@ class BundlesJob(StepwiseJob):
             yield made.started(difference.counts)
         for event in difference.events:
             yield from made.of_event(event, bytes_of)
-            if event.change == CRASHED and event.row is not None:
+            if event.change == CRASHED and event.resource is not None:
                 refused = quarantine.quarantined(record, "crashed", topic=self.quarantine)
-                yield refused._replace(value=made.value_of(event.row, bytes_of))
+                yield refused._replace(value=made.value_of(event.resource, bytes_of))
         tuning.free_one_by_one(difference.events)
         if difference.held:
             REMOVALS_HELD(len(difference.held), resources=len(difference.held))
@@ -217,22 +217,13 @@ class BundlesJob(StepwiseJob):
         )
 
 
-def _claim(record: Record, bundle: records.Bundle, validator: str) -> Claim:
+def _delivered(record: Record, bundle: records.Bundle, validator_id: str) -> Delivered:
     times = clock.times(bundle.when, bundle.received_at, record.timestamp)
     if times.doubt:
         WHEN_NOT_BELIEVED(reason=times.doubt)
-    return Claim(
-        bundle.patient_id or "",
-        bundle.message_id,
-        times.when_ms,
-        times.at_ms,
-        times.latest_ms,
-        bundle.kind,
-        complete=bundle.complete,
-        validator=validator,
-        sha256=bundle.sha256 or ("" if bundle.blob else _NOTHING),
-        blob=bundle.blob or "",
-    )
+    sha256 = bundle.sha256 or ("" if bundle.blob else _NOTHING)
+    snapshot = Snapshot(bundle.message_id, times.when_ms, times.at_ms, times.latest_ms, sha256, bundle.blob or "")
+    return Delivered(bundle.patient_id or "", bundle.kind, bundle.complete, snapshot, validator_id)
 
 
 def _batches(published: Iterator[Output]) -> Iterator[list[Output]]:

@@ -14,12 +14,12 @@ from models.headers import JSON, Header
 from streams.bundles.snapshot import holds
 from streams.bundles.snapshot.diff import Alias, Counts, Event
 from streams.bundles.snapshot.manifest import Entry
-from streams.bundles.snapshot.scan import Row
+from streams.bundles.snapshot.resources import Resource
 from streams.bundles.validation.chunk import REFUSED
 from streams.bundles.validation.fhir_resources import FHIR_VERSION
 from streams.engine.job import Output
 
-Bytes = Callable[[Row], bytes]
+Bytes = Callable[[Resource], bytes]
 
 _FHIR_VERSION = FHIR_VERSION.encode()
 _DOCUMENT = b"doc-id-extension.json"
@@ -92,10 +92,10 @@ class SnapshotRecords:
         name = f"{event.type}/{event.identity}"
         about, found = f"{event.change}/{name}", self._headers(event, name.encode())
         if event.change in REFUSED:
-            row = event.row
-            assert row is not None
-            found += _place(self._blob, row.start, row.end)
-            return (self._record(topics.FHIR_REJECTED, about, row.outcome, _FHIR, found),)
+            resource = event.resource
+            assert resource is not None
+            found += _place(self._blob, resource.start, resource.end)
+            return (self._record(topics.FHIR_REJECTED, about, resource.outcome, _FHIR, found),)
         value, content_type, own = self._value(event, bytes_of)
         found += own
         state = topics.fhir_state(event.type, types=self._state_types)
@@ -105,27 +105,31 @@ class SnapshotRecords:
             self._record(state, about, value, content_type, found, key=key, change=event.change),
         )
 
-    def value_of(self, row: Row, bytes_of: Bytes) -> bytes:
+    def value_of(self, resource: Resource, bytes_of: Bytes) -> bytes:
         """Return a resource as received, or where it is if no record could hold it."""
-        return bytes_of(row) if row.end - row.start <= self._value_bytes_max else self._pointer(row)
+        return bytes_of(resource) if resource.end - resource.start <= self._value_bytes_max else self._pointer(resource)
 
     def _value(self, event: Event, bytes_of: Bytes) -> tuple[bytes | None, bytes, list[Header]]:
         """Return a changed resource, the kind of content and its headers; None for a resource that is gone."""
-        row = event.row
-        if row is None:
+        resource = event.resource
+        if resource is None:
             return None, _FHIR, _place(*event.last) if event.last is not None else []
-        raw = bytes_of(row)
+        raw = bytes_of(resource)
         own = [(headers.SOURCE_DOCUMENT, b",".join(names))] if (names := documents(raw)) else []
         if len(raw) <= self._value_bytes_max:
             return raw, _FHIR, own
-        return self._pointer(row), _POINTER, [*own, *_place(self._blob, row.start, row.end)]
+        return self._pointer(resource), _POINTER, [*own, *_place(self._blob, resource.start, resource.end)]
 
-    def _pointer(self, row: Row) -> bytes:
-        return orjson.dumps({"blob": self._blob, "range": f"{row.start}-{row.end}", "bytes": row.end - row.start})
+    def _pointer(self, resource: Resource) -> bytes:
+        return orjson.dumps(
+            {"blob": self._blob, "range": f"{resource.start}-{resource.end}", "bytes": resource.end - resource.start}
+        )
 
     def _headers(self, event: Event, name: bytes) -> list[Header]:
         found = [
-            *self._of_event_kind(event.change, event.type, event.row.validation if event.row is not None else ""),
+            *self._of_event_kind(
+                event.change, event.type, event.resource.validation if event.resource is not None else ""
+            ),
             (headers.CE_SUBJECT, name),
             (headers.IDENTITY, event.identity.encode()),
             (headers.RESOURCE_ID, event.id.encode()),

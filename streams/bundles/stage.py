@@ -61,7 +61,7 @@ def _options(settings: BundlesSettings) -> Options:
         prefix=settings.topic_prefix,
         state_types=settings.fhir_state_types or topics.FHIR_STATE_TYPES,
         value_bytes_max=min(settings.value_bytes_max, settings.record_bytes_max - 2**16),
-        validator=" ".join(
+        validator_id=" ".join(
             [
                 validator_id(),
                 f"content={content_hash.VERSION}",

@@ -1,24 +1,32 @@
-"""One bundle, from its bytes to what it changes: survey, judge, recognise, compare. Nothing is published on the way."""
+"""Compare one bundle with what is known: scan, validate, match, fold. Nothing is published on the way.
+
+Each step makes values of its own from those of the step before: `Candidate`, `Finding`, `Resource`, `Difference`.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
+
+import msgspec
 
 from models import records, tuning
 from models.errors import Poison
 from streams.bundles.bundle.file import BundleFile
-from streams.bundles.snapshot import diff, scan, subjects
-from streams.bundles.snapshot.diff import CONSOLIDATED, Difference, Rules, Source
+from streams.bundles.snapshot import diff, matching, scan, subjects
+from streams.bundles.snapshot.diff import CONSOLIDATED, Coverage, Difference, Rules, Snapshot
 from streams.bundles.snapshot.manifest import Entry, Manifest
-from streams.bundles.snapshot.matching import Identities
-from streams.bundles.snapshot.references import Resolver
-from streams.bundles.snapshot.scan import Row
-from streams.bundles.snapshot.subjects import OTHER_PATIENT, Judgement
-from streams.bundles.validation.chunk import CRASHED, CRASHED_MAX, Finding
+from streams.bundles.snapshot.resources import Resource
+from streams.bundles.snapshot.scan import Candidate
+from streams.bundles.snapshot.subjects import OTHER_PATIENT, Subjects
+from streams.bundles.validation.chunk import CRASHED, CRASHED_MAX, REFUSED, Finding
 
 _NOTIFICATION = "notification"
 _PATIENT = "Patient"
+_ENCOUNTER = "Encounter"
+
+# The entries whose bytes the bundle has, with the hash of those bytes: accepted or rejected ones.
+Seen: TypeAlias = list[tuple[Entry, bytes]]
 
 
 class Examiner(Protocol):
@@ -44,19 +52,14 @@ class SnapshotLimits(NamedTuple):
     chunk_bytes_max: int = 2**19
 
 
-class Claim(NamedTuple):
-    """What the record says about the bundle; times as in `Source`."""
+class Delivered(NamedTuple):
+    """What the record of a bundle says about it, and which validator is in use: its versions and settings in a text."""
 
     patient: str
-    snapshot_id: str
-    when_ms: int
-    at_ms: int
-    latest_ms: int
     kind: records.BundleKind
     complete: bool
-    validator: str
-    sha256: str = ""
-    blob: str = ""
+    snapshot: Snapshot
+    validator_id: str
 
 
 class Found(NamedTuple):
@@ -66,157 +69,153 @@ class Found(NamedTuple):
     by_type: dict[str, int]
 
 
+_STALE = Found(None, {})
+
+
 def compare(
-    claim: Claim, bundle: BundleFile, manifest: Manifest, examiner: Examiner, *, limits: SnapshotLimits, rules: Rules
+    delivered: Delivered,
+    bundle: BundleFile,
+    manifest: Manifest,
+    examiner: Examiner,
+    *,
+    limits: SnapshotLimits,
+    rules: Rules,
 ) -> Found:
     """Fold the bundle into `manifest`, which is changed; raise `Poison` if it cannot be taken."""
-    look = _look(claim, bundle, manifest, limits, rules)
-    if isinstance(look, Found):
-        return look
-    _judge(bundle, look.rows, examiner, limits)
-    _refuse_strangers(claim.patient, look)
-    look.identities.give(look.rows, fold=look.source.complete)
-    return _fold(claim, manifest, look, rules)
-
-
-class _Look(NamedTuple):
-    """What the first look at the bundle found."""
-
-    seen: list[tuple[Entry, bytes]]
-    rows: list[Row]
-    by_key: dict[object, Row]
-    source: Source
-    identities: Identities
-
-
-def _look(claim: Claim, bundle: BundleFile, manifest: Manifest, limits: SnapshotLimits, rules: Rules) -> _Look | Found:
-    """Return what a first look finds; or all there is to find, if that was seen before or is too old."""
-    trusted = manifest.head.validator == claim.validator
-    if trusted and (found := _repeat(claim, manifest, rules)) is not None:
+    patient, snapshot = delivered.patient, delivered.snapshot
+    trusted = manifest.head.validator == delivered.validator_id
+    if trusted and (found := _repeated(delivered, manifest, rules)) is not None:
         return found
+
     blocks = bundle.blocks(block_bytes=limits.block_bytes, entry_bytes_max=limits.entry_bytes_max)
-    surveyed = scan.survey(blocks, manifest, trusted=trusted, resources_max=limits.resources_max)
-    rows = surveyed.rows()
-    seen = list(surveyed.known())
-    _check_patient(claim.patient, seen, rows)
-    source = _source(claim, manifest, seen, rows)
-    if diff.is_stale(manifest, source):
-        return Found(None, {})
-    resolver = Resolver(manifest, surveyed.by_key)
-    identities = Identities(manifest, [entry for entry, _ in seen], surveyed.by_key, resolver)
-    return _Look(seen, rows, surveyed.by_key, source, identities)
+    scanned = scan.scan_bundle(blocks, manifest, trusted=trusted, resources_max=limits.resources_max)
+    candidates, seen = scanned.candidates(), list(scanned.known())
+    _check_patient(patient, seen, candidates)
+    coverage = _coverage(delivered, manifest, seen, candidates)
+    if diff.is_stale(manifest, snapshot, coverage):
+        return _STALE
 
+    results = _validated(bundle, candidates, examiner, limits)
+    _refuse_strangers(patient, seen, candidates, results)
 
-def _fold(claim: Claim, manifest: Manifest, look: _Look, rules: Rules) -> Found:
-    difference = diff.apply(manifest, look.seen, look.rows, look.source, rules)
-    by_type = _by_type(look.seen, look.rows)
-    manifest.head.validator = claim.validator
+    known = [entry for entry, _ in seen]
+    resources = matching.match(manifest, known, candidates, results, fold=coverage.complete)
+    tuning.free_one_by_one(candidates, results)
+
+    difference = diff.apply(manifest, seen, resources, snapshot, coverage, rules=rules)
+    by_type = _by_type(seen, resources)
+    manifest.head.validator = delivered.validator_id
     for scope in (*manifest.head.scopes, manifest.head.partial):
-        if claim.sha256 and scope.sha256 == claim.sha256:
+        if snapshot.sha256 and scope.sha256 == snapshot.sha256:
             scope.by_type = by_type
-    tuning.free_one_by_one(look.by_key, look.identities.fresh, look.rows)
+    tuning.free_one_by_one(resources)
     return Found(difference, by_type)
 
 
-def _repeat(claim: Claim, manifest: Manifest, rules: Rules) -> Found | None:
+def _repeated(delivered: Delivered, manifest: Manifest, rules: Rules) -> Found | None:
     """Return what is found if these bytes are the ones their scope has newest, so that nobody needs to read them."""
-    if not claim.sha256 or claim.kind == "notification":
+    sha256, kind = delivered.snapshot.sha256, delivered.kind
+    if not sha256 or kind == "notification":
         return None
-    complete = claim.complete or claim.kind == "encounter"
-    known = manifest.head.scopes if complete else [manifest.head.partial]
-    for scope in known:
-        if scope.sha256 == claim.sha256 and (scope.name in {CONSOLIDATED, "partial"}) == (claim.kind == "consolidated"):
-            source = _as_source(claim, scope.name if complete else CONSOLIDATED, complete=complete)
-            if diff.is_stale(manifest, source):
-                return Found(None, {})
+    complete = delivered.complete or kind == "encounter"
+    for scope in manifest.head.scopes if complete else [manifest.head.partial]:
+        if scope.sha256 == sha256 and (scope.name in {CONSOLIDATED, "partial"}) == (kind == "consolidated"):
+            coverage = Coverage(scope.name if complete else CONSOLIDATED, complete=complete)
+            if diff.is_stale(manifest, delivered.snapshot, coverage):
+                return _STALE
             by_type = scope.by_type
-            difference = diff.repeat(manifest, source, rules)
+            difference = diff.repeat(manifest, delivered.snapshot, coverage, rules)
             return Found(difference, by_type) if difference is not None else None
     return None
 
 
-def _judge(bundle: BundleFile, rows: list[Row], examiner: Examiner, limits: SnapshotLimits) -> None:
-    """Have all rows examined, in chunks."""
-    chunks = ([bundle.bytes(row.start, row.end) for row in chunk] for chunk in _chunks(rows, limits))
-    examined = chain.from_iterable(examiner.examine(chunks, bundle.progress.moved))
-    outcomes: dict[bytes, bytes] = {}  # a bundle of nothing but what is refused has a million of the same
-    crashed = 0
-    for row, finding in zip(rows, examined, strict=True):
-        row.finding, row.validation = finding.finding, finding.validation
-        row.text, row.facets, row.names = finding.text, finding.facets, finding.names
-        row.references, row.outcome = finding.references, outcomes.setdefault(finding.outcome, finding.outcome)
-        crashed += finding.finding == CRASHED
-    if crashed > CRASHED_MAX:
-        raise Poison("too_costly")
-
-
-def _refuse_strangers(patient: str, look: _Look) -> None:
-    """Refuse what is about another patient; raise if a bundle without a Patient is not about ours."""
-    if not look.rows:
-        return
-
-    def ids(*, patients: bool) -> frozenset[str]:
-        seen = {entry.ids[0] for entry, _ in look.seen if (entry.type == _PATIENT) is patients and entry.ids}
-        return frozenset(seen | {row.id for row in look.rows if (row.type == _PATIENT) is patients and row.id})
-
-    patients = ids(patients=True)
-    judgement = Judgement(patient, lambda: ids(patients=False) - patients)
-    # Nearly all are about the same one.
-    abouts = {subject: subjects.about(subject) for subject in {row.subject for row in look.rows}}
-    strangers = {subject: judgement.strangers(about) for subject, about in abouts.items()}
-    # What was seen before is ours: it was accepted.
-    ours = any(map(judgement.is_ours, abouts.values())) or any(digest != entry.rejected for entry, digest in look.seen)
-    if not patients and not ours and any(strangers.values()):
+def _check_patient(patient: str, seen: Seen, candidates: list[Candidate]) -> None:
+    """Raise if the bundle says whose it is, and it is another patient's."""
+    patients = _ids(_PATIENT, seen, candidates)
+    if patients and patient not in patients:
         raise Poison(OTHER_PATIENT)
-    for row in look.rows:
-        if strangers[row.subject] or (row.type == _PATIENT and row.id and row.id != patient):
-            row.finding, row.validation = "rejected", f"subject {OTHER_PATIENT}"
-            row.outcome = subjects.refusal(row.type)
 
 
-def _chunks(rows: list[Row], limits: SnapshotLimits) -> Iterator[list[Row]]:
-    chunk: list[Row] = []
+def _ids(resource_type: str, seen: Seen, candidates: list[Candidate]) -> set[str]:
+    """Return the present ids of the bundle's resources of one type."""
+    known = {entry.ids[0] for entry, _ in seen if entry.type == resource_type and entry.ids}
+    return known | {candidate.id for candidate in candidates if candidate.type == resource_type and candidate.id}
+
+
+def _coverage(delivered: Delivered, manifest: Manifest, seen: Seen, candidates: list[Candidate]) -> Coverage:
+    if delivered.kind == "notification":
+        return Coverage(_NOTIFICATION, complete=False)
+    if delivered.kind == "consolidated":
+        return Coverage(CONSOLIDATED, complete=delivered.complete)
+    encounters = sorted(_ids(_ENCOUNTER, seen, candidates))
+    scopes = {scope.name for scope in manifest.head.scopes}
+    names = [f"encounter/{encounter}" for encounter in encounters]
+    # A merged bundle names several encounters: it says what there is of the one that it is known by.
+    first = names[0] if names else f"encounter-of/{delivered.snapshot.id}"
+    return Coverage(next((name for name in names if name in scopes), first), complete=bool(names))
+
+
+def _validated(
+    bundle: BundleFile, candidates: list[Candidate], examiner: Examiner, limits: SnapshotLimits
+) -> list[Finding]:
+    """Return the result of each candidate; raise `Poison` if too many crashed."""
+    chunks = ([bundle.bytes(each.start, each.end) for each in chunk] for chunk in _chunks(candidates, limits))
+    results: list[Finding] = []
+    outcomes: dict[bytes, bytes] = {}  # a bundle of nothing but what is refused has a million of the same
+    for result in chain.from_iterable(examiner.examine(chunks, bundle.progress.moved)):
+        if result.outcome:
+            result.outcome = outcomes.setdefault(result.outcome, result.outcome)
+        results.append(result)
+    if sum(result.finding == CRASHED for result in results) > CRASHED_MAX:
+        raise Poison("too_costly")
+    return results
+
+
+def _chunks(candidates: list[Candidate], limits: SnapshotLimits) -> Iterator[list[Candidate]]:
+    chunk: list[Candidate] = []
     size = 0
-    for row in rows:
-        length = row.end - row.start
+    for candidate in candidates:
+        length = candidate.end - candidate.start
         if chunk and (len(chunk) >= limits.chunk_resources_max or size + length > limits.chunk_bytes_max):
             yield chunk
             chunk, size = [], 0
-        chunk.append(row)
+        chunk.append(candidate)
         size += length
     if chunk:
         yield chunk
 
 
-def _check_patient(patient: str, seen: list[tuple[Entry, bytes]], rows: list[Row]) -> None:
-    """Raise if the bundle says whose it is, and it is another patient's."""
-    patients = {entry.ids[0] for entry, _ in seen if entry.type == "Patient" and entry.ids}
-    patients |= {row.id for row in rows if row.type == "Patient" and row.id}
-    if patients and patient not in patients:
+def _refuse_strangers(patient: str, seen: Seen, candidates: list[Candidate], results: list[Finding]) -> None:
+    """Refuse what is about another patient, in `results`; raise if a bundle without a Patient is not about ours."""
+    if not candidates:
+        return
+
+    def others() -> frozenset[str]:
+        """Return the ids of all that is no Patient."""
+        known = {entry.ids[0] for entry, _ in seen if entry.type != _PATIENT and entry.ids}
+        return frozenset(known | {each.id for each in candidates if each.type != _PATIENT and each.id} - patients)
+
+    patients = _ids(_PATIENT, seen, candidates)
+    who = Subjects(patient, others)
+    # Nearly all are about the same one.
+    abouts = {subject: subjects.about(subject) for subject in {candidate.subject for candidate in candidates}}
+    strangers = {subject: who.strangers(about) for subject, about in abouts.items()}
+    # What was seen before is ours: it was accepted.
+    ours = any(map(who.is_ours, abouts.values())) or any(digest != entry.rejected for entry, digest in seen)
+    if not patients and not ours and any(strangers.values()):
         raise Poison(OTHER_PATIENT)
+    for number, candidate in enumerate(candidates):
+        is_other_patient = candidate.type == _PATIENT and candidate.id and candidate.id != patient
+        if strangers[candidate.subject] or is_other_patient:
+            results[number] = msgspec.structs.replace(
+                results[number],
+                finding="rejected",
+                validation=f"subject {OTHER_PATIENT}",
+                outcome=subjects.refusal(candidate.type),
+            )
 
 
-def _source(claim: Claim, manifest: Manifest, seen: list[tuple[Entry, bytes]], rows: list[Row]) -> Source:
-    if claim.kind == "notification":
-        return _as_source(claim, _NOTIFICATION, complete=False)
-    if claim.kind == "consolidated":
-        return _as_source(claim, CONSOLIDATED, complete=claim.complete)
-    known = {entry.ids[0] for entry, _ in seen if entry.type == "Encounter" and entry.ids}
-    encounters = sorted(known | {row.id for row in rows if row.type == "Encounter" and row.id})
-    scopes = {scope.name for scope in manifest.head.scopes}
-    names = [f"encounter/{encounter}" for encounter in encounters]
-    # A merged bundle names several encounters: it says what there is of the one that it is known by.
-    name = next((name for name in names if name in scopes), names[0] if names else f"encounter-of/{claim.snapshot_id}")
-    return _as_source(claim, name, complete=bool(names))
-
-
-def _as_source(claim: Claim, scope: str, *, complete: bool) -> Source:
-    return Source(
-        claim.snapshot_id, claim.when_ms, claim.at_ms, claim.latest_ms, scope, complete, claim.sha256, claim.blob
-    )
-
-
-def _by_type(seen: list[tuple[Entry, bytes]], rows: list[Row]) -> dict[str, int]:
+def _by_type(seen: Seen, resources: list[Resource]) -> dict[str, int]:
     counts = Counter(entry.type for entry, digest in seen if digest != entry.rejected)
-    counts.update(row.type for row in rows if row.finding in {"accepted", "flagged", "unchecked"})
+    counts.update(resource.type for resource in resources if resource.status not in REFUSED)
     return dict(sorted(counts.items()))

@@ -1,4 +1,4 @@
-"""What one snapshot changes: a pure fold of a surveyed, judged bundle into the patient's manifest, as events.
+"""Fold a scanned, validated, matched bundle into the patient's manifest, and return what that changes, as events. Pure.
 
 Applying the same snapshot again changes nothing. A complete snapshot older than the newest complete one of its scope is
 stale as a whole. For all others, and for each resource, the newer one wins. Only a complete snapshot can show that
@@ -15,7 +15,7 @@ from streams.bundles.snapshot import brake as brakes
 from streams.bundles.snapshot import holds
 from streams.bundles.snapshot.brake import Brake
 from streams.bundles.snapshot.manifest import Absence, Entry, Manifest, packed_place
-from streams.bundles.snapshot.scan import Row
+from streams.bundles.snapshot.resources import Resource
 from streams.bundles.validation.chunk import CRASHED, REFUSED
 
 CONSOLIDATED = "consolidated"
@@ -41,33 +41,41 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Which snapshot this is: its scope, when Metriport made it, and whether it holds all there is in that scope.
+class Snapshot:
+    """Which snapshot this is: when Metriport made it, when it was received, and the hash and place of its bytes.
 
-    `at_ms` is when it was received; a time after `latest_ms` is not believed, whoever told it.
+    `when_ms` is Metriport's time, `at_ms` that of receipt; a time after `latest_ms` is not believed, whoever told it.
     """
 
-    snapshot_id: str
+    id: str
     when_ms: int
     at_ms: int
     latest_ms: int
-    scope: str
-    complete: bool
     sha256: str = ""
     blob: str = ""
-
-    @property
-    def partial(self) -> bool:
-        """Whether it is a part of the consolidated record."""
-        return not self.complete and self.scope == CONSOLIDATED
 
     def believed(self, when_ms: int) -> int:
         """Return a time that is known from before, or 0 if that cannot have been."""
         return when_ms if when_ms <= self.latest_ms else 0
 
 
+class Coverage(NamedTuple):
+    """What a snapshot is about: the consolidated record, one encounter, or notifications.
+
+    `complete`: it lists everything in `scope`, so what it lacks counts as missing.
+    """
+
+    scope: str
+    complete: bool
+
+    @property
+    def partial(self) -> bool:
+        """Whether it is a part of the consolidated record."""
+        return not self.complete and self.scope == CONSOLIDATED
+
+
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """One change of one resource. `row` says where its bytes are; `successor` what it was folded into.
+    """One change of one resource. `resource` says where its bytes are; `successor` what it was folded into.
 
     `sequence` is the number of the change, 0 of a refusal; `previous_version` and `previous_content` are what was in
     the state before, `last` is where the bytes of what is gone are.
@@ -79,7 +87,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     id: str
     version: int
     content: bytes = b""
-    row: Row | None = None
+    resource: Resource | None = None
     successor: str = ""
     sequence: int = 0
     previous_version: int = 0
@@ -97,9 +105,9 @@ class Alias(NamedTuple):
 
 @dataclass(slots=True)
 class Counts:
-    """How many resources of the snapshot are what; `missing` counts those the scope has and the snapshot has not.
+    """Resource counts of one snapshot, by result.
 
-    `held` are those that would be gone if nobody was asked first.
+    `missing` counts resources of the scope that the snapshot lacks, `held` those that are gone once a person says so.
     """
 
     accepted: int = 0
@@ -129,29 +137,35 @@ class Difference:
     aliases: list[Alias] = field(default_factory=list)
 
 
-def is_stale(manifest: Manifest, source: Source) -> bool:
+def is_stale(manifest: Manifest, snapshot: Snapshot, coverage: Coverage) -> bool:
     """Whether this is a complete snapshot, and a newer complete one of the same scope was applied before."""
-    known = next((scope for scope in manifest.head.scopes if scope.name == source.scope), None)
-    return source.complete and known is not None and source.when_ms < source.believed(known.when_ms)
+    known = next((scope for scope in manifest.head.scopes if scope.name == coverage.scope), None)
+    return coverage.complete and known is not None and snapshot.when_ms < snapshot.believed(known.when_ms)
 
 
 def apply(
-    manifest: Manifest, seen: Iterable[tuple[Entry, bytes]], rows: Sequence[Row], source: Source, rules: Rules
+    manifest: Manifest,
+    seen: Iterable[tuple[Entry, bytes]],
+    resources: Sequence[Resource],
+    snapshot: Snapshot,
+    coverage: Coverage,
+    *,
+    rules: Rules,
 ) -> Difference:
-    """Fold a judged bundle into `manifest`, which is changed, and return the difference."""
-    return _Fold(manifest, source, rules).fold(seen, rows)
+    """Fold a bundle into `manifest`, which is changed, and return the difference."""
+    return _Fold(manifest, snapshot, coverage, rules).fold(seen, resources)
 
 
-def repeat(manifest: Manifest, source: Source, rules: Rules) -> Difference | None:
+def repeat(manifest: Manifest, snapshot: Snapshot, coverage: Coverage, rules: Rules) -> Difference | None:
     """Fold the very bytes that the newest snapshot of the kind had, without reading them; None if they are others."""
-    number = manifest.scope(source.scope)
-    known = manifest.head.partial if source.partial else manifest.head.scopes[number]
-    if not (source.complete or source.partial) or not source.sha256 or source.sha256 != known.sha256:
+    number = manifest.scope(coverage.scope)
+    known = manifest.head.partial if coverage.partial else manifest.head.scopes[number]
+    if not (coverage.complete or coverage.partial) or not snapshot.sha256 or snapshot.sha256 != known.sha256:
         return None
     # Copies of one resource within the bundle are counted, too, and no longer known one by one.
     counts = Counts(accepted=known.accepted, unchanged=known.accepted, rejected=known.rejected)
-    fold = _Fold(manifest, source, rules, counts).fold
-    if source.partial:
+    fold = _Fold(manifest, snapshot, coverage, rules, counts).fold
+    if coverage.partial:
         return fold((), (), present=[entry for entry in manifest if entry.partial])
     # All others of the scope are there, as they are known.
     missing = [entry for entry in manifest if entry.absences and number in entry.scopes and entry.is_missing(number)]
@@ -239,16 +253,19 @@ class _Decision(_Writing):
 
 
 class _Fold(_Writing):
-    def __init__(self, manifest: Manifest, source: Source, rules: Rules, counts: Counts | None = None) -> None:
+    def __init__(
+        self, manifest: Manifest, snapshot: Snapshot, coverage: Coverage, rules: Rules, counts: Counts | None = None
+    ) -> None:
         super().__init__(manifest, counts)
-        self._source = source
+        self._snapshot = snapshot
+        self._coverage = coverage
         self._rules = rules
-        self._number = manifest.scope(source.scope)
+        self._number = manifest.scope(coverage.scope)
         self._scope = manifest.head.scopes[self._number]
-        self._partial_ms = source.believed(manifest.head.partial.when_ms)
-        self._whens = [source.believed(scope.when_ms) for scope in manifest.head.scopes]
+        self._partial_ms = snapshot.believed(manifest.head.partial.when_ms)
+        self._whens = [snapshot.believed(scope.when_ms) for scope in manifest.head.scopes]
         # What a newer complete snapshot did not have is not brought back.
-        self._is_late = source.when_ms < self._whens[self._number]
+        self._is_late = snapshot.when_ms < self._whens[self._number]
         self._may_fold = True
         self._blob_number = 0
         self._present: set[int] = set()
@@ -256,7 +273,7 @@ class _Fold(_Writing):
     def fold(
         self,
         seen: Iterable[tuple[Entry, bytes]],
-        rows: Sequence[Row],
+        resources: Sequence[Resource],
         *,
         present: Iterable[Entry] = (),
         absent: list[Entry] | None = None,
@@ -266,8 +283,8 @@ class _Fold(_Writing):
         `absent` are all that the scope has and the snapshot has not, if that is known.
         """
         self._present.update(map(id, present))
-        self._may_fold = self._is_little(rows)
-        complete, number, unchanged = self._source.complete, self._number, 0
+        self._may_fold = self._is_little(resources)
+        complete, number, unchanged = self._coverage.complete, self._number, 0
         for entry, digest in seen:
             if complete and not entry.rejected and not entry.absences and number in entry.scopes:
                 # Nearly all: as they were, and nothing else is known of them.
@@ -277,12 +294,12 @@ class _Fold(_Writing):
                 self._see(entry, digest)
         self._counts.accepted += unchanged
         self._counts.unchanged += unchanged
-        for row in rows:
-            self._take(row)
+        for resource in resources:
+            self._take(resource)
         self._note_set()
-        if self._source.complete:
+        if self._coverage.complete:
             self._end_absent(self._not_present() if absent is None else absent)
-        if self._source.partial:
+        if self._coverage.partial:
             self._replace_partial()
         self._note_snapshot()
         return self._difference
@@ -299,32 +316,32 @@ class _Fold(_Writing):
             self._counts.unchanged += 1
         self._keep(entry, changed=False, confirmed=not refused)
 
-    def _take(self, row: Row) -> None:
-        if row.finding in REFUSED:
-            self._refuse(row)
+    def _take(self, resource: Resource) -> None:
+        if resource.status in REFUSED:
+            self._refuse(resource)
             return
         self._counts.accepted += 1
-        entry = row.entry or self._manifest.get(row.type, row.identity)
-        if entry is not None and entry.published and (row.twin or self._is_older(entry)):
+        entry = resource.entry or self._manifest.get(resource.type, resource.identity)
+        if entry is not None and entry.published and (resource.twin or self._is_older(entry)):
             self._counts.unchanged += 1
-            self._name(entry, (row.id,))
-            entry.add_older_ids([row.id] if row.id else [])
-            self._keep(entry, changed=True, confirmed=row.twin)
+            self._name(entry, (resource.id,))
+            entry.add_older_ids([resource.id] if resource.id else [])
+            self._keep(entry, changed=True, confirmed=resource.twin)
         elif self._is_gone(entry):
             self._counts.unchanged += 1
             return
         else:
-            entry = entry or Entry(row.type, row.identity, (), b"")
-            ids = (row.id, *row.aliases) if row.id else row.aliases
+            entry = entry or Entry(resource.type, resource.identity, (), b"")
+            ids = (resource.id, *resource.aliases) if resource.id else resource.aliases
             known = entry.ids[: len(ids)] == ids
             if not known:
                 self._name(entry, ids)
-            self._renew(entry, row)
+            self._renew(entry, resource)
             if not known:
                 entry.add_ids(ids)
             self._keep(entry, changed=True, confirmed=True)
         if self._may_fold:
-            for folded in row.folded:
+            for folded in resource.folded:
                 self._supersede(folded, entry)
 
     def _name(self, entry: Entry, ids: tuple[str, ...]) -> None:
@@ -337,13 +354,13 @@ class _Fold(_Writing):
                 elif before is not None and before is not entry:
                     self._difference.aliases.append(Alias(entry.type, known, ""))
 
-    def _renew(self, entry: Entry, row: Row) -> None:
-        """Give `entry` the content of `row`, unless that is what it has."""
+    def _renew(self, entry: Entry, resource: Resource) -> None:
+        """Give `entry` the content of `resource`, unless that is what it has."""
         published = entry.published
-        same = published and (entry.content == row.content or entry.raw == row.raw)
+        same = published and (entry.content == resource.content or entry.raw == resource.raw)
         previous = (entry.version, entry.content) if published else (0, b"")
-        entry.raw, entry.content, entry.rejected = row.raw, row.content, b""
-        entry.learn(row.text, row.facets, row.names, row.links)
+        entry.raw, entry.content, entry.rejected = resource.raw, resource.content, b""
+        entry.learn(resource.text, resource.facets, resource.names, resource.links)
         if same:
             self._counts.unchanged += 1
             return
@@ -353,48 +370,49 @@ class _Fold(_Writing):
             self._counts.created += 1
             self._publish(entry, published=True)
         change: Change = "updated" if published else "created"
-        entry.when_ms = self._source.when_ms
+        entry.when_ms = self._snapshot.when_ms
         entry.version += 1
-        entry.place = packed_place(self._blob_number or self._blob(), row.start, row.end)
-        known = entry.version, row.content, row
-        self._tell(Event(change, entry.type, entry.identity, row.id, *known, "", self._numbered(), *previous))
+        entry.place = packed_place(self._blob_number or self._blob(), resource.start, resource.end)
+        known = entry.version, resource.content, resource
+        self._tell(Event(change, entry.type, entry.identity, resource.id, *known, "", self._numbered(), *previous))
 
     def _blob(self) -> int:
         """Return the number of this snapshot's blob, a new one."""
         self._blob_number = max(self._manifest.head.blobs, default=0) + 1
-        self._manifest.head.blobs[self._blob_number] = self._source.blob
+        self._manifest.head.blobs[self._blob_number] = self._snapshot.blob
         return self._blob_number
 
-    def _refuse(self, row: Row) -> None:
+    def _refuse(self, resource: Resource) -> None:
         """Keep what was accepted before, and remember the bytes, so that they are refused once only."""
         self._counts.rejected += 1
-        entry = row.entry or self._manifest.get(row.type, row.identity) or Entry(row.type, row.identity, (), b"")
+        entry = resource.entry or self._manifest.get(resource.type, resource.identity)
+        entry = entry or Entry(resource.type, resource.identity, (), b"")
         # From now on its being there does not confirm what was accepted.
         entry.confirmed_ms = self._content_ms(entry)
-        entry.rejected = row.raw
+        entry.rejected = resource.raw
         if not entry.version:
-            entry.learn(row.text, row.facets, row.names, row.links)
+            entry.learn(resource.text, resource.facets, resource.names, resource.links)
         if entry.version:
-            self._name(entry, (row.id,))
-        entry.add_ids([row.id] if row.id else [])
+            self._name(entry, (resource.id,))
+        entry.add_ids([resource.id] if resource.id else [])
         self._keep(entry, changed=True, confirmed=False)
-        change: Change = "crashed" if row.finding == CRASHED else "rejected"
-        self._tell(Event(change, row.type, row.identity, row.id, entry.version, row=row))
+        change: Change = "crashed" if resource.status == CRASHED else "rejected"
+        self._tell(Event(change, resource.type, resource.identity, resource.id, entry.version, resource=resource))
 
-    def _is_little(self, rows: Sequence[Row]) -> bool:
+    def _is_little(self, resources: Sequence[Resource]) -> bool:
         """Whether what is folded into others is no more than may vanish without a person; if not, it is missing."""
-        count = sum(folded.published for row in rows for folded in row.folded)
+        count = sum(folded.published for resource in resources for folded in resource.folded)
         if not count:
             return True
-        self._rules.brake.note_set(self._scope, len(rows), self._source.at_ms)
-        if self._rules.brake.is_too_much(self._scope, count, self._source.at_ms):
+        self._rules.brake.note_set(self._scope, len(resources), self._snapshot.at_ms)
+        if self._rules.brake.is_too_much(self._scope, count, self._snapshot.at_ms):
             return False
-        self._rules.brake.note_removed(self._scope, count, self._source.at_ms)
+        self._rules.brake.note_removed(self._scope, count, self._snapshot.at_ms)
         return True
 
     def _supersede(self, folded: Entry, into: Entry) -> None:
         """Fold an entry into another. It stays, nameless, so that its version goes on should it come back."""
-        if self._seen_ms(folded) > self._source.when_ms:
+        if self._seen_ms(folded) > self._snapshot.when_ms:
             return
         names = dict.fromkeys([folded.identity, *folded.ids])
         self._difference.aliases += [Alias(into.type, name, into.identity) for name in names if name != into.identity]
@@ -416,25 +434,25 @@ class _Fold(_Writing):
             changed = True
         if entry.absences and (absence := entry.absence(self._number)) is not None:
             changed |= self._refute(entry, absence)
-        if self._source.partial and self._source.when_ms >= self._partial_ms:
+        if self._coverage.partial and self._snapshot.when_ms >= self._partial_ms:
             if not entry.partial:
                 entry.partial = changed = True
-        elif confirmed and not self._source.complete and self._source.when_ms > self._content_ms(entry):
-            entry.confirmed_ms = self._source.when_ms
+        elif confirmed and not self._coverage.complete and self._snapshot.when_ms > self._content_ms(entry):
+            entry.confirmed_ms = self._snapshot.when_ms
             changed = True
-        if confirmed and entry.rejected and self._source.when_ms > entry.confirmed_ms:
-            entry.confirmed_ms = self._source.when_ms
+        if confirmed and entry.rejected and self._snapshot.when_ms > entry.confirmed_ms:
+            entry.confirmed_ms = self._snapshot.when_ms
             changed = True
         if changed:
             self._manifest.put(entry)
 
     def _refute(self, entry: Entry, absence: Absence) -> bool:
         """Take back what absences said up to this snapshot; return whether that changed anything."""
-        when_ms = self._source.when_ms
-        if when_ms >= self._source.believed(absence.when_ms):
+        when_ms = self._snapshot.when_ms
+        if when_ms >= self._snapshot.believed(absence.when_ms):
             entry.set_absence(self._number, None)
             return True
-        if when_ms < self._source.believed(absence.since_ms):
+        if when_ms < self._snapshot.believed(absence.since_ms):
             return False
         entry.set_absence(self._number, Absence(self._number, 1, absence.when_ms, absence.when_ms))
         return True
@@ -449,11 +467,11 @@ class _Fold(_Writing):
 
     def _is_older(self, entry: Entry) -> bool:
         """Whether a newer snapshot, of whatever scope, said what `entry` says."""
-        return self._source.when_ms < self._content_ms(entry)
+        return self._snapshot.when_ms < self._content_ms(entry)
 
     def _content_ms(self, entry: Entry) -> int:
         """Return the time of the newest snapshot that said what `entry` says."""
-        told_ms = max(self._source.believed(entry.when_ms), self._source.believed(entry.confirmed_ms))
+        told_ms = max(self._snapshot.believed(entry.when_ms), self._snapshot.believed(entry.confirmed_ms))
         if entry.rejected:
             return told_ms
         whens = (self._whens[number] for number in entry.scopes if not entry.is_missing(number))
@@ -461,7 +479,7 @@ class _Fold(_Writing):
 
     def _seen_ms(self, entry: Entry) -> int:
         """Return the time of the newest snapshot, the complete ones aside, that had `entry`."""
-        believed = self._source.believed
+        believed = self._snapshot.believed
         return max(believed(entry.when_ms), believed(entry.confirmed_ms), self._partial_ms if entry.partial else 0)
 
     # --- what the snapshot has not ---------------------------------------------------------------------------------
@@ -472,10 +490,10 @@ class _Fold(_Writing):
 
     def _end_absent(self, absent: list[Entry]) -> None:
         """Drop what ends because it is absent, by identity."""
-        is_new = not self._source.sha256 or self._source.sha256 != self._scope.absence_sha256
+        is_new = not self._snapshot.sha256 or self._snapshot.sha256 != self._scope.absence_sha256
         over = []
         for entry in sorted(absent, key=_identity):
-            if self._seen_ms(entry) > self._source.when_ms:
+            if self._seen_ms(entry) > self._snapshot.when_ms:
                 continue
             if self._is_over(entry, is_new=is_new):
                 over.append(entry)
@@ -487,7 +505,7 @@ class _Fold(_Writing):
         if fresh and self._is_too_much(going):
             self._hold(fresh)
         elif fresh:
-            self._rules.brake.note_removed(self._scope, len(fresh), self._source.at_ms)
+            self._rules.brake.note_removed(self._scope, len(fresh), self._snapshot.at_ms)
         kept = {id(entry) for entry in going if self._is_held(entry)}
         self._counts.held = len(kept)
         for entry in over:
@@ -501,14 +519,14 @@ class _Fold(_Writing):
 
     def _is_over(self, entry: Entry, *, is_new: bool) -> bool:
         """Whether the grace is over. Counts this absence if it `is_new`: the same bytes are one absence."""
-        when_ms = self._source.when_ms
+        when_ms = self._snapshot.when_ms
         known = entry.absence(self._number)
         if known is None:
             known = Absence(self._number, 1, when_ms, when_ms)
             entry.set_absence(self._number, known)
             self._manifest.put(entry)
-        elif is_new and when_ms > self._source.believed(known.when_ms):
-            since_ms = self._source.believed(known.since_ms) or when_ms
+        elif is_new and when_ms > self._snapshot.believed(known.when_ms):
+            since_ms = self._snapshot.believed(known.since_ms) or when_ms
             known = Absence(self._number, known.times + 1, since_ms, when_ms, known.hold)
             entry.set_absence(self._number, known)
             self._manifest.put(entry)
@@ -516,14 +534,14 @@ class _Fold(_Writing):
         return known.times >= grace.absences_min and when_ms - known.since_ms >= grace.absence_ms_min
 
     def _is_too_much(self, going: list[Entry]) -> bool:
-        at_ms = self._source.at_ms
+        at_ms = self._snapshot.at_ms
         return self._rules.brake.is_too_much(self._scope, len(going), at_ms) or brakes.is_whole(self._manifest, going)
 
     def _hold(self, going: list[Entry]) -> None:
         """Let a person decide."""
         known = self._manifest.head.holds
         number = max(known, default=0) + 1
-        known[number] = self._source.snapshot_id
+        known[number] = self._snapshot.id
         for entry in going:
             absence = entry.absence(self._number)
             assert absence is not None, "it is missing"
@@ -534,11 +552,11 @@ class _Fold(_Writing):
     # --- what is noted of the snapshot -----------------------------------------------------------------------------
 
     def _note_set(self) -> None:
-        self._rules.brake.note_set(self._scope, self._counts.accepted, self._source.at_ms)
+        self._rules.brake.note_set(self._scope, self._counts.accepted, self._snapshot.at_ms)
 
     def _replace_partial(self) -> None:
         """Note that the newest partial snapshot of the consolidated record is this one."""
-        if self._source.when_ms < self._partial_ms:
+        if self._snapshot.when_ms < self._partial_ms:
             return
         for entry in self._manifest:
             if entry.partial and id(entry) not in self._present:
@@ -547,7 +565,7 @@ class _Fold(_Writing):
                 self._manifest.put(entry)
 
     def _note_snapshot(self) -> None:
-        source, head, known = self._source, self._manifest.head, self._scope
+        snapshot, coverage, head, known = self._snapshot, self._coverage, self._manifest.head, self._scope
         self._difference.holds_changed = holds.settle(self._manifest, self._holds)
         if self._blob_number and not self._blob_number % _BLOBS_MANY:
             used = {place.blob for entry in self._manifest if (place := entry.placed) is not None}
@@ -555,14 +573,14 @@ class _Fold(_Writing):
         if self._manifest.is_changed:
             for scope in (*head.scopes, head.partial):
                 scope.sha256 = ""
-        if source.partial:
-            if source.when_ms < self._partial_ms:
+        if coverage.partial:
+            if snapshot.when_ms < self._partial_ms:
                 return
             known = head.partial
-        elif source.complete:
-            known.absence_sha256 = source.sha256
-        if source.complete or source.partial:
-            known.when_ms, known.sha256 = source.when_ms, source.sha256
+        elif coverage.complete:
+            known.absence_sha256 = snapshot.sha256
+        if coverage.complete or coverage.partial:
+            known.when_ms, known.sha256 = snapshot.when_ms, snapshot.sha256
             known.accepted, known.rejected = self._counts.accepted, self._counts.rejected
 
 

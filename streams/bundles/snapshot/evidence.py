@@ -8,7 +8,7 @@ from streams.bundles.resource.facets import NAME_BYTES
 from streams.bundles.resource.keys import FIRM, KEYS, NAMED, TYPES, Key
 from streams.bundles.snapshot import references
 from streams.bundles.snapshot.manifest import Entry
-from streams.bundles.snapshot.scan import Row
+from streams.bundles.snapshot.resources import Resource
 
 
 class _Numbers(NamedTuple):
@@ -46,10 +46,10 @@ class Statement(NamedTuple):
     names: frozenset[bytes]
 
 
-def statement(known: Row | Entry) -> Statement:
-    """Return what a row or an entry says."""
-    names = frozenset(split_names(known.names))
-    return Statement(facets.by_element(known.facets), references.by_element(known.links), names)
+def statement(known: Resource | Entry, *, links: bytes | None = None) -> Statement:
+    """Return what a resource or an entry says; it refers to `links`, or to those that it has itself."""
+    linked = references.by_element(known.links if links is None else links)
+    return Statement(facets.by_element(known.facets), linked, frozenset(split_names(known.names)))
 
 
 def split_names(names: bytes) -> list[bytes]:

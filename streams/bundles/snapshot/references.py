@@ -1,6 +1,6 @@
 """What a reference means once ids do not: the identity of the resource it points at."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
@@ -10,7 +10,7 @@ import msgspec
 from streams.bundles.resource import facets
 from streams.bundles.resource.content_hash import BARE, DIGEST_BYTES, References
 from streams.bundles.snapshot.manifest import Entry, Manifest
-from streams.bundles.snapshot.scan import Row
+from streams.bundles.snapshot.resources import Resource
 
 LINK_BYTES = 8  # one for the element, seven for what it refers to
 UNSETTLED = bytes(LINK_BYTES - 1)
@@ -36,32 +36,35 @@ class _Link(NamedTuple):
 
 
 class Resolver:
-    """Resolves the references of a bundle to a row's identity or to a known entry's; `rows` are by type and id."""
+    """Resolves the references of a bundle to the identity of one of its resources, or of a known entry.
 
-    def __init__(self, manifest: Manifest, rows: Mapping[object, Row]) -> None:
+    `by_id` are the bundle's resources by type and id.
+    """
+
+    def __init__(self, manifest: Manifest, resources: Sequence[Resource]) -> None:
         self._manifest = manifest
-        self._rows = rows
-        self._aliases = {(row.type, known): row for row in rows.values() for known in row.aliases}
+        self.by_id = {(resource.type, resource.id): resource for resource in resources if resource.id}
+        self._aliases = {(resource.type, known): resource for resource in resources for known in resource.aliases}
         self._found: dict[str, _Link] = {}
         self._names: dict[str, bytes] = {}
         self._joined: dict[bytes, _Link] = {}
         self._is_open = False
 
     @cached_property
-    def _bare_rows(self) -> dict[str, Row]:
-        found = {known: row for (_, known), row in self._aliases.items()}
-        found.update({row.id: row for row in self._rows.values() if row.id})
+    def _bare_resources(self) -> dict[str, Resource]:
+        found = {known: resource for (_, known), resource in self._aliases.items()}
+        found.update({resource.id: resource for resource in self.by_id.values()})
         return found
 
     @cached_property
     def _bare_entries(self) -> dict[str, Entry]:
         return {known: entry for entry in self._manifest for known in reversed(entry.ids)}
 
-    def linked(self, row: Row) -> Linked:
-        """Return what `row` says now; what refers to a row without an identity yet is unsettled in it."""
+    def linked(self, resource: Resource) -> Linked:
+        """Return what `resource` says now; what refers to a resource without an identity yet is unsettled in it."""
         # The resources of one visit refer to the same.
-        said, links = self._joined.get(row.references) or self._join(row.references)
-        return Linked(blake2b(row.text + said, digest_size=DIGEST_BYTES).digest(), links)
+        said, links = self._joined.get(resource.references) or self._join(resource.references)
+        return Linked(blake2b(resource.text + said, digest_size=DIGEST_BYTES).digest(), links)
 
     def _join(self, packed: bytes) -> _Link:
         """Return what references say together."""
@@ -91,18 +94,18 @@ class Resolver:
             ]
         )
 
-    def targets(self, row: Row) -> Iterator[Row]:
-        """Yield the rows that `row` refers to."""
-        for written in _all(_UNPACK(row.references)):
-            found = self._row(written[1:])
-            if found is not None and found is not row:
+    def targets(self, resource: Resource) -> Iterator[Resource]:
+        """Yield the resources that `resource` refers to."""
+        for written in _all(_UNPACK(resource.references)):
+            found = self._resource(written[1:])
+            if found is not None and found is not resource:
                 yield found
 
-    def marks(self, row: Row) -> tuple[bytes, ...]:
-        """Return the links of `row`; what refers to a row without an identity yet, by what that says."""
+    def marks(self, resource: Resource) -> tuple[bytes, ...]:
+        """Return the links of `resource`; what refers to a resource without an identity yet, by what that says."""
         found = []
-        for written in _all(_UNPACK(row.references)):
-            target, link = self._row(written[1:]), self._link(written).link
+        for written in _all(_UNPACK(resource.references)):
+            target, link = self._resource(written[1:]), self._link(written).link
             still = target is not None and not target.identity
             found.append(link[:1] + target.text[: len(UNSETTLED)] if target is not None and still else link)
         return tuple(sorted(found))
@@ -119,12 +122,12 @@ class Resolver:
         number = bytes([element])
         name = self._names.get(reference)
         if name is None:
-            row = self._row(reference)
-            if row is not None and not row.identity:
+            resource = self._resource(reference)
+            if resource is not None and not resource.identity:
                 # Not to be kept: it will have one.
                 self._is_open = True
                 return _Link(number + UNSETTLED, number + UNSETTLED)
-            known = row or self._entry(reference)
+            known = resource or self._entry(reference)
             name = self._names[reference] = named(f"{known.type}/{known.identity}") if known is not None else b""
         if name:
             link = number + name
@@ -135,12 +138,12 @@ class Resolver:
         self._found[written] = found
         return found
 
-    def _row(self, reference: str) -> Row | None:
+    def _resource(self, reference: str) -> Resource | None:
         if reference.startswith(BARE):
-            return self._bare_rows.get(reference.rpartition(":")[2])
+            return self._bare_resources.get(reference.rpartition(":")[2])
         resource_type, _, known = reference.partition("/")
         key = (resource_type, known)
-        return self._rows.get(key) or self._aliases.get(key)
+        return self.by_id.get(key) or self._aliases.get(key)
 
     def _entry(self, reference: str) -> Entry | None:
         if reference.startswith(BARE):

@@ -1,4 +1,4 @@
-"""Whom a resource is about, and what becomes of one that is about somebody else. Pure.
+"""Find out whom a resource is about, and say what is wrong with one that is about somebody else. Pure.
 
 Which element says so goes by type (`models.fhir_types`).
 """
@@ -74,8 +74,8 @@ def _of(references: Iterable[str]) -> About:
     return About(frozenset(patients), frozenset(bare)) if patients or bare else NOBODY
 
 
-class Judgement:
-    """Who is who in one bundle: ours, other patients, and what is no patient at all."""
+class Subjects:
+    """Tells who is who in one bundle: our patient, other patients, and what is no patient at all."""
 
     def __init__(self, patient: str, others: Callable[[], frozenset[str]]) -> None:
         self._patient = patient

@@ -210,7 +210,7 @@ def test_four_times_the_copies_without_an_id_are_four_times_the_work(tmp_path, r
         copies = [resource] * count
         with lines_run() as lines:
             stage.deliver([patient(), *copies])
-            stage.job._options = stage.job._options._replace(validator="v2")
+            stage.job._options = stage.job._options._replace(validator_id="v2")
             stage.deliver([patient(), *copies, *copies])
         work.append(len(lines))
 
@@ -243,7 +243,7 @@ def test_a_manifest_of_an_older_version_is_read_and_learns_at_the_next_snapshot(
     found = [patient(), *(observation(number) for number in (1, 2)), observation(3, id="o-3", value=7)]
     stage.deliver(found)
     age(stage)
-    stage.job._options = stage.job._options._replace(validator="v2")
+    stage.job._options = stage.job._options._replace(validator_id="v2")
     same = stage.deliver(found)
 
     again = stage.deliver([{**each, "id": f"{each['id']}-new"} if each["id"] != PATIENT else each for each in found])

@@ -302,7 +302,7 @@ def test_a_bundle_with_a_byte_order_mark_is_read(stage):
 
 def test_resources_of_another_validator_are_judged_again(stage):
     stage.deliver([patient(), observation(1)])
-    stage.job._options = stage.job._options._replace(validator="v2")
+    stage.job._options = stage.job._options._replace(validator_id="v2")
     stage.examiner.examined = 0
 
     outputs = stage.deliver([patient(), observation(1)])

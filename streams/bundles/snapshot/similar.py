@@ -1,7 +1,7 @@
-"""The known resources that a resource under another id could be, and what is said for it."""
+"""Find the known resources that a resource under another id could be: same content, or evidence and no doubt."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -10,31 +10,31 @@ from streams.bundles.snapshot import evidence
 from streams.bundles.snapshot.evidence import Statement
 from streams.bundles.snapshot.manifest import Entry, Manifest
 from streams.bundles.snapshot.references import Resolver, name_of, split_links
-from streams.bundles.snapshot.scan import Row
+from streams.bundles.snapshot.resources import Resource
 
-_T = TypeVar("_T", Row, Entry)
+_T = TypeVar("_T", Resource, Entry)
 
 _PATIENT = "Patient"  # it is the id that says whose bundle it is
 _DOUBTFUL = 16  # so many of one code at one moment: nobody can tell them apart, and looking at all costs time
 
 
-class Candidates:
-    """What `unknown` rows could be: entries that `is_offered`; `rows` are all of the bundle."""
+class SimilarEntries:
+    """The entries that `unknown` resources could be, of those that `is_offered`; `resources` are all of the bundle."""
 
     def __init__(
         self,
         manifest: Manifest,
-        unknown: list[Row],
+        unknown: list[Resource],
         is_offered: Callable[[Entry], bool],
-        rows: Mapping[object, Row],
+        resources: Sequence[Resource],
         resolver: Resolver,
     ) -> None:
-        wanted = {row.type for row in unknown} - {_PATIENT}
+        wanted = {resource.type for resource in unknown} - {_PATIENT}
         self._known = [entry for entry in manifest if entry.type in wanted and entry.text]
         self._offered = [entry for entry in self._known if is_offered(entry)]
         self._is_offered = is_offered
         self._unknown = unknown
-        self._rows = rows
+        self._resources = resources
         self._resolver = resolver
         self._manifest = manifest
         self.types = {entry.type for entry in self._offered}
@@ -46,9 +46,9 @@ class Candidates:
             found[entry.type, entry.text, entry.links].append(entry)
         return found
 
-    def same(self, row: Row) -> Entry | None:
+    def same(self, resource: Resource) -> Entry | None:
         """Return the first entry that says the same, of the same targets."""
-        found = self._by_content.get((row.type, row.text, row.links))
+        found = self._by_content.get((resource.type, resource.text, resource.links))
         while found and not self._is_offered(found[0]):
             found.popleft()
         return found[0] if found else None
@@ -60,25 +60,25 @@ class Candidates:
             found[entry.type, entry.content].append(entry)
         return found
 
-    def same_but_for_lost(self, row: Row) -> Entry | None:
+    def same_but_for_lost(self, resource: Resource) -> Entry | None:
         """Return the one entry from the same document that says the same but for references that lead nowhere.
 
         They have another id in each conversion. In two documents it may be another thing that they lead to.
         """
-        found = self._by_meaning.get((row.type, row.content), ())
-        if len(found) != 1 or self._texts[row.type, row.text] != 1 or not self._is_offered(found[0]):
+        found = self._by_meaning.get((resource.type, resource.content), ())
+        if len(found) != 1 or self._texts[resource.type, resource.text] != 1 or not self._is_offered(found[0]):
             return None
-        mine, known = (facets.by_element(one.facets).get(facets.DOCUMENTS) for one in (row, found[0]))
+        mine, known = (facets.by_element(one.facets).get(facets.DOCUMENTS) for one in (resource, found[0]))
         return found[0] if mine and mine == known else None
 
-    def in_circles(self, waiting: list[Row]) -> list[tuple[Row, Entry]]:
-        """Return pairs that say the same, their targets as well, among rows that all refer to each other.
+    def in_circles(self, waiting: list[Resource]) -> list[tuple[Resource, Entry]]:
+        """Return pairs that say the same, their targets as well, among resources that all refer to each other.
 
         Those that are beyond doubt; if there are none, all of one type, in order.
         """
-        sought: defaultdict[tuple[str, bytes, tuple[bytes, ...]], list[Row]] = defaultdict(list)
-        for row in waiting:
-            sought[row.type, row.text, self._resolver.marks(row)].append(row)
+        sought: defaultdict[tuple[str, bytes, tuple[bytes, ...]], list[Resource]] = defaultdict(list)
+        for resource in waiting:
+            sought[resource.type, resource.text, self._resolver.marks(resource)].append(resource)
         texts = {(kind, text) for kind, text, _ in sought}
         offered: defaultdict[tuple[str, bytes, tuple[bytes, ...]], list[Entry]] = defaultdict(list)
         for entry in self._offered:
@@ -108,23 +108,23 @@ class Candidates:
     def _by_name(self) -> dict[bytes, Entry]:
         return {name_of(entry): entry for entry in self._offered}
 
-    def evident(self, row: Row) -> Entry | None:
-        """Return the one entry that evidence shows to be the same as `row`; None if there is a doubt."""
-        if not row.facets:
+    def evident(self, resource: Resource) -> Entry | None:
+        """Return the one entry that evidence shows to be the same as `resource`; None if there is a doubt."""
+        if not resource.facets:
             return None
-        found = evidence.statement(row)
-        return self._by_names(row, found) or self._by_key(row, found)
+        found = evidence.statement(resource)
+        return self._by_names(resource, found) or self._by_key(resource, found)
 
-    def _by_names(self, row: Row, found: Statement) -> Entry | None:
+    def _by_names(self, resource: Resource, found: Statement) -> Entry | None:
         """Return the entry that has the same identifier, if that names one thing in the whole record."""
         hits = []
         for name in found.names:
-            known = self._named[row.type, name]
-            if len(known) == 1 and self._names[row.type, name] == 1 and self._is_open(row, known[0]):
+            known = self._named[resource.type, name]
+            if len(known) == 1 and self._names[resource.type, name] == 1 and self._is_open(resource, known[0]):
                 hits.append(known[0])
         if not hits or any(hit is not hits[0] for hit in hits):
             return None
-        return hits[0] if evidence.may_be_renamed(row.type, found, evidence.statement(hits[0])) else None
+        return hits[0] if evidence.may_be_renamed(resource.type, found, evidence.statement(hits[0])) else None
 
     @cached_property
     def _named(self) -> defaultdict[tuple[str, bytes], list[Entry]]:
@@ -138,42 +138,42 @@ class Candidates:
     @cached_property
     def _names(self) -> Counter[tuple[str, bytes]]:
         """How many resources of the bundle, copies not counted, have an identifier."""
-        said = {(row.type, row.text, row.names) for row in self._rows.values() if row.names}
+        said = {(resource.type, resource.text, resource.names) for resource in self._resources if resource.names}
         return Counter((kind, name) for kind, _, names in said for name in evidence.split_names(names))
 
-    def _is_open(self, row: Row, entry: Entry) -> bool:
-        """Whether `entry` is offered, and no other row says what it says."""
-        others = self._texts[entry.type, entry.text] - (row.text == entry.text)
+    def _is_open(self, resource: Resource, entry: Entry) -> bool:
+        """Whether `entry` is offered, and no other resource says what it says."""
+        others = self._texts[entry.type, entry.text] - (resource.text == entry.text)
         return self._is_offered(entry) and others <= 0
 
     @cached_property
     def _texts(self) -> Counter[tuple[str, bytes]]:
-        return Counter((row.type, row.text) for row in self._unknown)
+        return Counter((resource.type, resource.text) for resource in self._unknown)
 
-    def _by_key(self, row: Row, found: Statement) -> Entry | None:
-        """Return the one entry with the same code and moment that nothing speaks against; no other row may fit it."""
-        anchors = evidence.anchors(row.type, found)
-        entries = self._gathered(anchors, self._anchored, row.type)
+    def _by_key(self, resource: Resource, found: Statement) -> Entry | None:
+        """Return the one entry of the same code and moment that nothing speaks against; no other resource may fit."""
+        anchors = evidence.anchors(resource.type, found)
+        entries = self._gathered(anchors, self._anchored, resource.type)
         if entries is None:
             return None
         fitting = [
             entry
             for entry in entries
-            if self._is_open(row, entry) and evidence.may_be_same(row.type, found, evidence.statement(entry))
+            if self._is_open(resource, entry) and evidence.may_be_same(resource.type, found, evidence.statement(entry))
         ]
         if len(fitting) != 1:
             return None
         known = evidence.statement(fitting[0])
-        rivals = self._gathered(evidence.anchors(row.type, known), self._anchoring, row.type)
-        if rivals is None or any(self._is_rival(other, row, known) for other in rivals):
+        rivals = self._gathered(evidence.anchors(resource.type, known), self._anchoring, resource.type)
+        if rivals is None or any(self._is_rival(other, resource, known) for other in rivals):
             return None
         return fitting[0]
 
-    def _is_rival(self, other: Row, row: Row, known: Statement) -> bool:
-        if other is row or other.entry is not None:
+    def _is_rival(self, other: Resource, resource: Resource, known: Statement) -> bool:
+        if other is resource or other.entry is not None:
             return False
-        other.links = self._resolver.linked(other).links
-        return evidence.may_be_same(row.type, evidence.statement(other), known)
+        said = evidence.statement(other, links=self._resolver.linked(other).links)
+        return evidence.may_be_same(resource.type, said, known)
 
     @staticmethod
     def _gathered(
@@ -193,7 +193,7 @@ class Candidates:
         return _by_anchor(self._offered)
 
     @cached_property
-    def _anchoring(self) -> dict[tuple[str, int, int], list[Row]]:
+    def _anchoring(self) -> dict[tuple[str, int, int], list[Resource]]:
         return _by_anchor(self._unknown)
 
 
