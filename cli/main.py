@@ -20,6 +20,7 @@ from cli.commands import (
     fhir,
     links,
     patient,
+    quarantine,
     replay,
     service,
     signatures,
@@ -53,6 +54,7 @@ app.add_typer(patient.app, name="patient")
 app.add_typer(bulk.app, name="bulk")
 app.add_typer(fhir.app, name="fhir")
 app.add_typer(spool.app, name="spool")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(replay.app, name="replay")
 app.add_typer(drift.app, name="drift")
 app.command("sign")(signatures.sign)

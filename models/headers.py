@@ -53,6 +53,7 @@ QUARANTINE_OFFSET = "x-quarantine-offset"
 QUARANTINE_TIMESTAMP = "x-quarantine-timestamp"
 QUARANTINE_ATTEMPT = "x-quarantine-attempt"
 QUARANTINE_LEFT_OUT = "x-quarantine-left-out"
+RELEASED = "x-released"
 REEMITTED_BY = "x-reemitted-by"
 
 # Topics whose records carry the same headers:
@@ -273,20 +274,29 @@ TABLE: Mapping[str, Declared] = {
         always=("rejected",),
         sometimes=("changed", "state"),
     ),
-    QUARANTINE_REASON: Declared(says="Why the record is here.", form="[a-z_]+", always=("quarantined",)),
-    QUARANTINE_TOPIC: Declared(says="Where the record stood.", form=".+", sometimes=("quarantined",)),
-    QUARANTINE_PARTITION: Declared(says="Where in that topic.", form=NUMBER, sometimes=("quarantined",)),
-    QUARANTINE_OFFSET: Declared(says="Where in that partition.", form=NUMBER, sometimes=("quarantined",)),
+    QUARANTINE_REASON: Declared(
+        says="Why the record is here.", form="[a-z_]+", always=("quarantined",), sometimes=("decided",)
+    ),
+    QUARANTINE_TOPIC: Declared(says="Where the record stood.", form=".+", sometimes=("quarantined", "decided")),
+    QUARANTINE_PARTITION: Declared(says="Where in that topic.", form=NUMBER, sometimes=("quarantined", "decided")),
+    QUARANTINE_OFFSET: Declared(says="Where in that partition.", form=NUMBER, sometimes=("quarantined", "decided")),
     QUARANTINE_TIMESTAMP: Declared(
-        says="Kafka's of the record, in milliseconds since 1970.", form="-?[0-9]+", sometimes=("quarantined",)
+        says="Kafka's of the record, in milliseconds since 1970.", form="-?[0-9]+", sometimes=("quarantined", "decided")
     ),
     QUARANTINE_ATTEMPT: Declared(
-        says="How often the record was tried, 1 the first time.", form="[1-9][0-9]*", sometimes=("quarantined",)
+        says="How often the record was tried, 1 the first time.",
+        form="[1-9][0-9]*",
+        sometimes=("quarantined", "decided"),
     ),
     QUARANTINE_LEFT_OUT: Declared(
         says="What did not fit, as the source still has it: each as name=bytes.",
         form="[a-z]+=[0-9]+( [a-z]+=[0-9]+)*",
-        sometimes=("quarantined",),
+        sometimes=("quarantined", "decided"),
+    ),
+    RELEASED: Declared(
+        says="Where the record, or the one it was made of, stood in quarantine until an operator released it.",
+        form=r".+/[0-9]+/[0-9]+",
+        sometimes=(*_DERIVED, "quarantined", "decided"),
     ),
     REEMITTED_BY: Declared(says="The plan by which it was sent again.", form="[a-z0-9-]+", always=("reemitted",)),
 }

@@ -11,14 +11,18 @@ from streams.settings import StageSettings
 def engine_settings(
     stage: str, sources: Sequence[str], settings: StageSettings, *, batch_records_max: int
 ) -> EngineSettings:
-    """Return the engine's settings of one stage, which takes `batch_records_max` records at once."""
+    """Return the engine's settings of one stage, which takes `batch_records_max` records at once.
+
+    What operators decided for the stage is one source more.
+    """
+    decisions = topics.release(stage)
     return EngineSettings(
         stage=stage,
         app_id=settings.topic_prefix + stage,
         bootstrap_servers=settings.kafka_bootstrap_servers,
-        sources=tuple(settings.topic_prefix + source for source in sources),
+        sources=tuple(settings.topic_prefix + source for source in (*sources, decisions)),
         partitions=settings.topic_partitions,
-        decisions=settings.topic_prefix + topics.release(stage),
+        decisions=settings.topic_prefix + decisions,
         state_dir=settings.state_dir,
         security=security_options(settings),
         state_memory_bytes_max=settings.state_memory_bytes_max,

@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 from aiokafka import TopicPartition
 
-from cli.replay.reading import Range, read
+from cli.reading import Range, read
 from models import headers
 from models.errors import Misconfigured
 from models.settings import KafkaSettings

@@ -12,10 +12,10 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.partitioner import murmur2
 
-from cli.replay import reading
+from cli import reading
+from cli.reading import Range
 from cli.replay.identities import Identities, identities
 from cli.replay.plan import Plan, Span
-from cli.replay.reading import Range
 from cli.replay.selection import Place, Selection, received_at
 from models.errors import Misconfigured
 from models.settings import KafkaSettings

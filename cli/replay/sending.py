@@ -22,9 +22,9 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
+from cli import reading
 from cli.broker.errors import Unreachable
 from cli.connection import administration
-from cli.replay import reading
 from cli.replay.identities import identities
 from cli.replay.plan import Plan
 from cli.replay.planning import chosen

@@ -52,6 +52,8 @@ class Options(NamedTuple):
 class BundlesJob(StepwiseJob):
     """The work of the `bundles` stage."""
 
+    reads_decisions = True
+
     def __init__(self, blobs: Blobs, examiner: Examiner, options: Options) -> None:
         self._blobs = blobs
         self._examiner = examiner

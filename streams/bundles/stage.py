@@ -23,7 +23,7 @@ from streams.bundles.validation.pool import Pool, PoolLimits
 from streams.configuration import engine_settings
 from streams.engine.app import Stage, create
 
-SOURCES = (topics.BUNDLES, topics.release("bundles"))
+SOURCES = (topics.BUNDLES,)
 
 _DAY_MS = 24 * 60 * 60 * 1000
 

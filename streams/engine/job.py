@@ -132,6 +132,7 @@ class Job(ABC):
 
     outputs: tuple[str, ...]  # the topics it writes to; nobody else may write there
     quarantine: str  # the topic for records that cannot be processed
+    reads_decisions: bool = False  # whether it is given what operators decided for the stage: `release.<stage>`
 
     def bound(self, context: Context, /) -> None:  # noqa: B027 - optional
         """Take the engine, before anything else; the event loop does not run yet."""

@@ -9,6 +9,7 @@ from models.headers import (
     QUARANTINE_REASON,
     QUARANTINE_TIMESTAMP,
     QUARANTINE_TOPIC,
+    RELEASED,
     SETTLED,
     SOURCE,
 )
@@ -16,6 +17,7 @@ from models.reasons import Reason
 from models.topics import QUARANTINE_ROOM_BYTES
 from streams.engine.job import Output, Record
 from streams.engine.log.record_size import STAMP_BYTES, output_bytes
+from streams.engine.log.releases import attempt
 from streams.engine.log.source_header import without
 
 _OURS = (
@@ -29,18 +31,19 @@ _OURS = (
     SOURCE,
     SETTLED,
     GENERATION,
+    RELEASED,
 )
 
 
-def quarantined(record: Record, reason: Reason, *, topic: str, attempt: int = 1) -> Output:
-    """Return `record` as it goes to the quarantine `topic`."""
+def quarantined(record: Record, reason: Reason, *, topic: str) -> Output:
+    """Return `record` as it goes to the quarantine `topic`, with the place that it first had."""
     facts = [
         (QUARANTINE_REASON, reason.encode()),
         (QUARANTINE_TOPIC, record.topic.encode()),
         (QUARANTINE_PARTITION, b"%d" % record.partition),
         (QUARANTINE_OFFSET, b"%d" % record.offset),
         (QUARANTINE_TIMESTAMP, b"%d" % record.timestamp),
-        (QUARANTINE_ATTEMPT, b"%d" % attempt),
+        (QUARANTINE_ATTEMPT, b"%d" % attempt(record)),
     ]
     return Output(topic, record.key, record.value, [*without(record.headers, *_OURS), *facts])
 

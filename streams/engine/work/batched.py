@@ -60,6 +60,7 @@ class Batched:
             records,
             read=lambda keys: self._state.get_many(partition, keys),
             sequencer=Sequencer(topic, partition, tails.of(topic), self._settings.generation),
+            decisions=self._settings.decisions,
             record_bytes_max=self._settings.record_bytes_max,
             refuse=reasons.TOO_COSTLY if refused else None,
         )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from models import reasons
 from models.errors import Poison
@@ -13,6 +13,7 @@ from streams.engine.fatal import where
 from streams.engine.job import RESERVED, BatchedJob, Changes, Job, Output, Record, Unavailable
 from streams.engine.log import quarantine
 from streams.engine.log.record_size import RECORD_OVERHEAD_BYTES, STAMP_BYTES, output_bytes
+from streams.engine.log.releases import handed, marked
 from streams.engine.log.source_header import Sequencer
 
 OUTSIDE_CAUSES = (Unavailable, OSError, TimeoutError, MemoryError)  # not the record's fault: never quarantined
@@ -82,25 +83,27 @@ def plan_batch(
     read: ReadMany,
     sequencer: Sequencer,
     record_bytes_max: int,
+    decisions: str = "",
     refuse: Reason | None = None,
 ) -> Plan:
     """Return what `records` become, in input order, quarantined ones too: places grow in every topic.
 
-    With a reason to `refuse` them, none is looked at.
+    With a reason to `refuse` them, none is looked at. Of the records in the topic `decisions` only those count that
+    were released from quarantine, or all if the job reads decisions.
     """
-    items = [_decoded(job, record) if refuse is None else (None, Refusal(record, refuse), ()) for record in records]
-    keys = list(dict.fromkeys(key for _, _, keys in items for key in keys))
+    items = [_decoded(job, record, decisions, refuse) for record in records]
+    keys = list(dict.fromkeys(key for item in items for key in item.keys))
     known: dict[bytes, bytes | None] = dict(zip(keys, read(keys), strict=True)) if keys else {}
     plan = Plan()
-    for record, (item, unreadable, _) in zip(records, items, strict=True):
+    for record, item in zip(records, items, strict=True):
         view = View(known)
         outputs: Sequence[Output] = ()
-        refusal = unreadable
-        if refusal is None:
-            outputs, refusal = _applied(job, record, item, view, record_bytes_max)
+        refusal = item.refusal
+        if refusal is None and item.source is not None:
+            outputs, refusal = _applied(job, item.source, item.said, view, record_bytes_max)
         if refusal is not None:
             view = View(known)
-            refused = quarantine.quarantined(record, refusal.reason, topic=job.quarantine)
+            refused = quarantine.quarantined(refusal.record, refusal.reason, topic=job.quarantine)
             outputs = [quarantine.fitting(refused, record_bytes_max)]
             plan.poison.append(refusal)
         known |= view.changes
@@ -135,12 +138,27 @@ def check(job: Job, outputs: Sequence[Output], changes: Changes, bytes_max: int)
         raise Poison(reasons.TOO_LARGE)
 
 
-def _decoded(job: BatchedJob[Any], record: Record) -> tuple[Any, Refusal | None, Sequence[bytes]]:
+class _Decoded(NamedTuple):
+    """What one record says to the job; nothing if it has no `source`, or is refused."""
+
+    source: Record | None  # what the job was given: the record, or what was released with it
+    said: Any = None
+    keys: Sequence[bytes] = ()
+    refusal: Refusal | None = None
+
+
+def _decoded(job: BatchedJob[Any], record: Record, decisions: str, refuse: Reason | None) -> _Decoded:
+    source: Record | None = record
     try:
-        item = job.decode(record)
-        return item, None, list(job.keys(item))
+        source = handed(record, decisions, reads_decisions=job.reads_decisions)
+        if source is None:
+            return _Decoded(None)
+        if refuse is not None:
+            return _Decoded(source, refusal=Refusal(source, refuse))
+        said = job.decode(source)
+        return _Decoded(source, said, list(job.keys(said)))
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one record must not stop its neighbours
-        return None, refusal_of(record, error, reasons.UNREADABLE), ()
+        return _Decoded(source, refusal=refusal_of(source or record, error, reasons.UNREADABLE))
 
 
 def _applied(
@@ -151,7 +169,7 @@ def _applied(
     bytes_max: int,
 ) -> tuple[Sequence[Output], Refusal | None]:
     try:
-        outputs = list(job.apply(item, view))
+        outputs = marked(job.apply(item, view), record)
         check(job, outputs, view.changes, bytes_max)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one record must not stop its neighbours
         return (), refusal_of(record, error, reasons.UNPROCESSABLE)

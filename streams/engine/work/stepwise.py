@@ -9,6 +9,7 @@ from models import reasons
 from streams.engine.fatal import where
 from streams.engine.job import RESERVED, Changes, Output, Record, Step, StepwiseJob
 from streams.engine.log import checkpoint, quarantine
+from streams.engine.log.releases import handed, marked
 from streams.engine.log.source_header import Sequencer
 from streams.engine.log.writer import Writer
 from streams.engine.ports import LocalState
@@ -52,7 +53,7 @@ class Stepwise:
                 if isinstance(step, Refusal):
                     told, refusal = self._told(step)
                     refusals.append(refusal)
-                    refused = quarantine.quarantined(record, step.reason, topic=self._job.quarantine)
+                    refused = quarantine.quarantined(refusal.record, step.reason, topic=self._job.quarantine)
                     unwritten = Step([*told, quarantine.fitting(refused, self._settings.record_bytes_max)])
                 else:
                     await self._write(partition, record, unwritten, sequencer)
@@ -67,21 +68,26 @@ class Stepwise:
         self, record: Record, reading: "PendingReading", attempt: Attempt
     ) -> AsyncGenerator[Step | Refusal, None]:
         """Yield the job's steps; what it raises becomes the last one, unless it is not the record's fault."""
-        if attempt.refused:
-            yield Refusal(record, reasons.TOO_COSTLY)
-            return
+        source: Record | None = record
         try:
-            async with aclosing(self._job.process(record, reading)) as steps:
-                async for step in steps:
+            source = handed(record, self._settings.decisions, reads_decisions=self._job.reads_decisions)
+            if source is None:
+                return
+            if attempt.refused:
+                yield Refusal(source, reasons.TOO_COSTLY)
+                return
+            async with aclosing(self._job.process(source, reading)) as steps:
+                async for made in steps:
+                    step = made if source is record else made._replace(outputs=marked(made.outputs, source))
                     _check_step(self._job, step, self._settings.record_bytes_max)
                     yield step
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one record must not stop its neighbours
-            yield refusal_of(record, error, reasons.UNPROCESSABLE)
+            yield refusal_of(source or record, error, reasons.UNPROCESSABLE)
 
     def _told(self, refusal: Refusal) -> tuple[list[Output], Refusal]:
         """Return what the job says of a refused record; if it raises, only that is added to the refusal."""
         try:
-            outputs = list(self._job.refused(refusal.record, refusal.reason))
+            outputs = marked(self._job.refused(refusal.record, refusal.reason), refusal.record)
             check(self._job, outputs, {}, self._settings.record_bytes_max)
         except Exception as error:  # noqa: BLE001 - the record goes to quarantine, whatever else can be said of it
             return [], replace(refusal, error=refusal.error or where(error))

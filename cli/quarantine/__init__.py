@@ -1,0 +1,1 @@
+"""What stands in the quarantine topics, and what an operator decides about it."""
