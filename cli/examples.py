@@ -34,6 +34,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "topics accept": ("topics accept", "topics accept webhooks/3"),
     "patient show": ("patient show ID", "patient show ID --at 2026-01-31T12:00:00Z --json"),
     "bulk show": ("bulk show REQUEST_ID --rows",),
+    "quarantine list": ("quarantine list", "quarantine list --stage links --from 7d --json"),
+    "quarantine show": ("quarantine show --reason unknown_shape --limit 20",),
+    "quarantine release": (
+        "quarantine release --stage deliveries --reason unknown_shape",
+        "quarantine release metriport.quarantine.links/3/17 --yes",
+    ),
+    "quarantine drop": ("quarantine drop --type ping --because mistake --yes",),
     "replay plan": (
         "replay plan patient.admit --from 7d --patient ID",
         "replay plan fhir.changes --missing-in my.topic",

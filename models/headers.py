@@ -97,7 +97,7 @@ class Declared:
     `always`, `sometimes`: the families of topics whose records have it, all of them or some.
     `personal`: names a patient or what belongs to one, so it is shown to nobody who may not see patients' data.
 
-    A record of a quarantine topic keeps, beside those named here, the headers it came with, whatever they are.
+    A record of a quarantine topic, or released from there, keeps beside those named here the headers it came with.
     """
 
     says: str

@@ -28,17 +28,19 @@ _TIME = "with a zone, 2026-11-25T09:00Z, or how long ago: 30m, 12h, 7d."
 
 Places = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[PLACE]...", help="Only these, as `show` names them: TOPIC/PARTITION/OFFSET."),
+    typer.Argument(metavar="PLACE", help="Records by the names that `quarantine show` gives: TOPIC/PARTITION/OFFSET."),
 ]
 StageName = Annotated[
-    str | None, typer.Option("--stage", help="Only this stage's: deliveries, links, bundles, patients.")
+    str | None, typer.Option("--stage", help="Records of one stage: deliveries, links, bundles or patients.")
 ]
-Reason = Annotated[str | None, typer.Option("--reason", help="Only those with this reason.")]
-Type = Annotated[str | None, typer.Option("--type", help="Only this `ce_type`, such as patient.admit.")]
-Patient = Annotated[str | None, typer.Option("--patient", metavar="ID", help="Only this patient's.")]
-Begin = Annotated[str | None, typer.Option("--from", metavar="TIME", help=f"Quarantined then or later; {_TIME}")]
-End = Annotated[str | None, typer.Option("--until", metavar="TIME", help=f"Quarantined before; {_TIME}")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only show what would be done.")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Records with this reason.")]
+Type = Annotated[str | None, typer.Option("--type", help="Records with this `ce_type`, such as patient.admit.")]
+Patient = Annotated[str | None, typer.Option("--patient", metavar="ID", help="Records of one patient.")]
+Begin = Annotated[
+    str | None, typer.Option("--from", metavar="TIME", help=f"Records quarantined then or later; {_TIME}")
+]
+End = Annotated[str | None, typer.Option("--until", metavar="TIME", help=f"Records quarantined before; {_TIME}")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, say what would be done.")]
 
 
 @app.command(name="list")
@@ -123,7 +125,7 @@ def release(
     begin: Begin = None,
     until: End = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="All there is, if nothing else says what is meant.")
+        bool, typer.Option("--all", help="All records there are, if nothing else says which.")
     ] = False,
     yes: Yes = False,
     as_json: Json = False,
@@ -158,7 +160,7 @@ def release(
 def drop(
     places: Places = None,
     *,
-    because: Annotated[str, typer.Option("--because", metavar="TEXT", help="Why; kept in `audit`.")],
+    because: Annotated[str, typer.Option("--because", metavar="TEXT", help="Your reason, kept in `audit`.")],
     stage: StageName = None,
     reason: Reason = None,
     kind: Type = None,
@@ -166,7 +168,7 @@ def drop(
     begin: Begin = None,
     until: End = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="All there is, if nothing else says what is meant.")
+        bool, typer.Option("--all", help="All records there are, if nothing else says which.")
     ] = False,
     yes: Yes = False,
     as_json: Json = False,

@@ -86,6 +86,12 @@ async def drop(settings: KafkaSettings, chosen: Sequence[Held], because: str) ->
         await producer.flush()
 
 
+def as_released(place: str, given: Sequence[headers.Header]) -> list[headers.Header]:
+    """Return the headers with which a record is released that stands at `place`, with `given`, in quarantine."""
+    kept = [header for header in given if header[0] not in {headers.RELEASED, headers.SOURCE}]
+    return [*kept, (headers.RELEASED, place.encode())]
+
+
 async def _send_release(
     producer: AIOKafkaProducer,
     settings: KafkaSettings,
@@ -93,14 +99,12 @@ async def _send_release(
     record: Any,  # noqa: ANN401 - aiokafka has no types
     given: Sequence[headers.Header],
 ) -> None:
-    # Of an earlier release only the newest counts.
-    kept = [header for header in given if header[0] not in {headers.RELEASED, headers.SOURCE}]
     await producer.send_and_wait(
         settings.topic_prefix + topics.release(one.stage),
         record.value,
         key=record.key,
         partition=one.partition,
-        headers=[*kept, (headers.RELEASED, one.place.encode())],
+        headers=as_released(one.place, given),
     )
 
 

@@ -72,7 +72,7 @@ def _trait(family: headers.Family) -> dict[str, Any]:
             "type": "object",
             "properties": {name: _header(found) for name, found in declared.items()},
             "required": required,
-            "additionalProperties": family == "quarantined",
+            "additionalProperties": family in {"quarantined", "decided"},
         }
     }
 

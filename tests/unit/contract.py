@@ -37,8 +37,9 @@ def breaches(topic, found):
     family = _FAMILIES[topic]
     names = [name for name, _ in found]
     said = [f"{topic} lacks {name}" for name in _always(family) if name not in names]
-    # What came to quarantine keeps the headers that it had, whoever wrote them.
-    ours = [each for each in found if family != "quarantined" or each[0].startswith("x-quarantine-")]
+    # What came to quarantine, or is released from there, keeps the headers that it had, whoever wrote them.
+    foreign = family == "quarantined" or (family == "decided" and headers.RELEASED in names)
+    ours = [each for each in found if not foreign or each[0].startswith("x-quarantine-")]
     said += [f"{topic} has {name}, undeclared" for name, _ in ours if name not in headers.of(family)]
     said += [f"{topic} has a {name} of another form" for name, value in ours if not _has_form(name, value)]
     said += [f"{topic} has {name} twice" for name in {name for name, _ in ours if names.count(name) > 1}]

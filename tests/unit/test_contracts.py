@@ -10,6 +10,7 @@ import obstore
 import pytest
 
 from cli import removals
+from cli.quarantine import deciding
 from cli.topics import losses
 from ingress.records import Delivery
 from ingress.records import records as received
@@ -248,6 +249,9 @@ async def _operator(found):
         waiting = removals.Waiting("p-1", "m-1", "Observation", 3, 0)
         await removals.decide(settings, "apply", [waiting])
         await losses.accept(settings, "links", _LOSS, 3)
+    refused = found[topics.quarantine("deliveries")][0]
+    place = f"{PREFIX}{topics.quarantine('deliveries')}/0/0"
+    found.note(PREFIX + topics.release("deliveries"), deciding.as_released(place, refused))
 
 
 def test_every_record_that_a_stage_writes_has_the_headers_the_reasons_and_the_fields_that_are_declared(written):
@@ -268,7 +272,7 @@ def test_every_topic_is_written_on_this_way(written):
 
 FAMILIES = sorted({topic.family for topic in topics.catalogue()} - {"table"})
 # Which the stages never write of themselves.
-SELDOM = {headers.GENERATION, headers.QUARANTINE_LEFT_OUT}
+SELDOM = {headers.GENERATION, headers.QUARANTINE_LEFT_OUT, headers.RELEASED}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
