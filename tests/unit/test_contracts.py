@@ -251,7 +251,8 @@ async def _operator(found):
         await losses.accept(settings, "links", _LOSS, 3)
     refused = found[topics.quarantine("deliveries")][0]
     place = f"{PREFIX}{topics.quarantine('deliveries')}/0/0"
-    found.note(PREFIX + topics.release("deliveries"), deciding.as_released(place, refused))
+    released = Output("", refused.key, refused.value, deciding.as_released(place, refused.headers))
+    found.note(PREFIX + topics.release("deliveries"), released)
 
 
 def test_every_record_that_a_stage_writes_has_the_headers_the_reasons_and_the_fields_that_are_declared(written):
