@@ -207,6 +207,15 @@ def _unlike(delivery, rng):
     return delivery
 
 
+def test_a_name_given_twice_in_metadata_is_no_difference():
+    stage = Stage()
+
+    stage.deliver(samples.encode(samples.load(DOWNLOAD)).replace(b'"tenant":', b'"tenant":"other","tenant":'))
+
+    assert stage.told() == []
+    assert len(stage.values(DOWNLOAD)) == 1
+
+
 @pytest.mark.parametrize("name", ["devices.health-data", "message.received"])
 def test_a_type_without_a_model_is_told_of_by_its_name(name):
     stage = Stage()
