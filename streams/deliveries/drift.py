@@ -94,8 +94,12 @@ class Drift:
         differences = dict.fromkeys(look.differences)
         if is_other:
             differences |= dict.fromkeys(self._absent(look, known))
+        counted = set[tuple[int, DriftKind]]()
         for number, each in enumerate(differences):
             told_type, difference, entry = self._entry(look, each, known, origin)
+            if (id(entry), difference.kind) in counted:  # one delivery, however much of it is told together
+                continue
+            counted.add((id(entry), difference.kind))
             count = entry.counts[difference.kind] = entry.counts.get(difference.kind, 0) + 1
             entry.last_seen = max(entry.last_seen, origin.at)
             if count == 1:

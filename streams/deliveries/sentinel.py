@@ -25,6 +25,7 @@ MASK = "*"
 TYPE_PATH = "meta.type"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_DIGITS = re.compile(r"[0-9]+")
 _TYPE = re.compile(r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+){0,7}")
 _TYPE_MAX = 64
 _DIGITS_MAX = 3  # sha256, icd10Code; a number of more is an id or a date
@@ -221,7 +222,9 @@ def shown_type(name: object) -> str:
 
 
 def _has_few_digits(name: str) -> bool:
-    groups = re.findall(r"[0-9]+", name)
+    if name.isalpha():
+        return True
+    groups = _DIGITS.findall(name)
     return len(groups) <= _GROUPS_MAX and sum(map(len, groups)) <= _DIGITS_MAX
 
 
@@ -281,7 +284,7 @@ class _Walk:
     def __init__(self, values_max: int, differences_max: int) -> None:
         self._found: dict[Difference, None] = {}
         self.left = values_max
-        self._most = differences_max
+        self.most = differences_max
 
     def result(self, look: Callable[["_Walk"], None]) -> tuple[Difference, ...]:
         """Return what `look` found, and whether there is more than that."""
@@ -300,7 +303,7 @@ class _Walk:
     def add(self, difference: Difference) -> None:
         """Note a difference."""
         if difference not in self._found:
-            if len(self._found) >= self._most:
+            if len(self._found) >= self.most:
                 raise _Enough
             self._found[difference] = None
 
@@ -376,7 +379,7 @@ class _Node:
                     self._each.check(each, walk)
             return
         names = (tuple(value), tuple(map(type, value.values())))
-        plan = self._memory.get(names) or self._planned(self._fields, value, names)
+        plan = self._memory.get(names) or self._planned(self._fields, value, names, walk.most)
         for difference in plan.differences:
             walk.add(difference)
         for name, node in plan.inner:
@@ -384,12 +387,16 @@ class _Node:
 
     def _check_some(self, value: Mapping[str, Any], walk: _Walk) -> None:
         """Note how those fields differ that can be looked at; what lacks is beyond them."""
-        for difference in self._planned(self._fields or {}, value, None).differences:
+        for difference in self._planned(self._fields or {}, value, None, walk.most).differences:
             if difference.kind != "missing_field":
                 walk.add(difference)
 
     def _planned(
-        self, fields: Mapping[str, "_Node"], value: Mapping[str, Any], names: tuple[tuple[str, ...], Any] | None
+        self,
+        fields: Mapping[str, "_Node"],
+        value: Mapping[str, Any],
+        names: tuple[tuple[str, ...], Any] | None,
+        most: int,
     ) -> _Plan:
         differences, inner = dict[Difference, None](), []
         for name, each in value.items():
@@ -399,6 +406,8 @@ class _Node:
                     inner.append((name, node))
             elif self._fields is not None:
                 differences[Difference("unknown_field", self._path + shown(name))] = None
+                if len(differences) > most:  # nobody is told of more
+                    return _Plan(tuple(differences), ())
         for name in sorted(self._always - value.keys()):
             differences[Difference("missing_field", self._path + name)] = None
         plan = _Plan(tuple(differences), tuple(inner))

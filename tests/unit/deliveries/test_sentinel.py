@@ -376,6 +376,16 @@ def test_of_one_delivery_with_ever_so_many_new_names_only_some_are_told_apart():
     assert len(stage.values("patient.admit")) == 1
 
 
+def test_a_delivery_counts_once_however_much_of_it_is_told_together():
+    stage, rng = Stage(Bounds(paths_max=3)), random.Random(1)
+    for number in range(12):
+        delivery = samples.load(ADMIT)
+        delivery["payload"] |= {"".join(rng.choices("abcdefghij", k=12)): 1 for _ in range(9)}
+        stage.deliver(_numbered(delivery, number))
+
+    assert [one["count"] for one in stage.drift if one["kind"] == "too_many"] == [1, 10]
+
+
 def test_what_lies_beyond_the_values_that_are_looked_at_is_said_not_to_be_told():
     stage = Stage(Bounds(values_max=200))
     delivery = samples.load(URLS)
