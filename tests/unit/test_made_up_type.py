@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TYPE = Path(__file__).with_name("made_up_type.py")
+TYPE = Path(__file__).with_name("made_up") / "imaging.py"
 
 
 def test_a_made_up_type_is_published_its_link_fetched_and_its_patient_known():
     run = subprocess.run(
-        [sys.executable, "-m", "tests.unit.made_up_type"],
+        [sys.executable, "-m", "tests.unit.made_up.imaging"],
         cwd=ROOT,
         capture_output=True,
         text=True,

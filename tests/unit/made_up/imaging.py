@@ -16,19 +16,17 @@ class PatientImaging(records.Common):
     modality: str | None = None
 
 
-messages.TYPES = {
-    **messages.TYPES,
-    "patient.imaging": messages.MessageType(
-        name="patient.imaging",
-        says="pictures were taken, with a link to their FHIR bundle",
-        wire=ImagingPayload,
-        record=PatientImaging,
-        links=messages.BundleLink("url", kind="notification"),
-    ),
-}
+IMAGING = messages.MessageType(
+    name="patient.imaging",
+    says="pictures were taken, with a link to their FHIR bundle",
+    wire=ImagingPayload,
+    record=PatientImaging,
+    links=messages.BundleLink("url", kind="notification"),
+)
 
 if __name__ == "__main__":
-    from tests.unit.made_up_way import main
+    messages.TYPES = {**messages.TYPES, IMAGING.name: IMAGING}
+    from tests.unit.made_up.way import main
 
     main(
         {
