@@ -49,6 +49,16 @@ class Record(Protocol):
         """Names and values in the order written; a name may occur more than once."""
 
 
+def released_from(record: Record) -> str:
+    """Return where in quarantine a released record stood, `topic/partition/offset`; nothing if it was not released.
+
+    What becomes of it says so in `x-released`: the engine marks what a job returns for the record, and a job that
+    writes later, through `Context.complete`, keeps this with the work that it lists.
+    """
+    place: bytes = getattr(record, "place", b"")  # `log/releases.py` hands such a record over; Kafka's have no place
+    return place.decode("utf-8", "replace")
+
+
 class Output(NamedTuple):
     """One record to write; it goes to the partition number of its source."""
 
@@ -106,7 +116,8 @@ class Context(Protocol):
         """Write work that was finished out of order; return False if the partition is not ours any more.
 
         Every output carries a `ce_id` derived from its input, by which a repeat after a crash is recognised, and the
-        `x-source` of the record it came from. Raises `Poison` if something is too large for a record, `ValueError` if
+        `x-source` of the record it came from, and `x-released` if that was released from quarantine (`released_from`).
+        Raises `Poison` if something is too large for a record, `ValueError` if
         a `ce_id` is missing or the outputs are too many at once.
         """
 

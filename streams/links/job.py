@@ -13,7 +13,7 @@ import msgspec
 from msgspec import structs
 
 from models import headers, reasons, topics
-from streams.engine.job import BatchedJob, Context, Output, Record, State
+from streams.engine.job import BatchedJob, Context, Output, Record, State, released_from
 from streams.links import link as link_codec
 from streams.links.fetching.blobs import Blobs
 from streams.links.fetching.fetch import Fetcher
@@ -181,4 +181,5 @@ def _source(record: Record) -> Source:
     ce_id = headers.text(record.headers, headers.CE_ID) or f"{record.topic}/{record.partition}/{record.offset}"
     place = (headers.text(record.headers, headers.SOURCE) or "").split("/")
     order = int(place[-2]) if len(place) > 1 and place[-2].isdecimal() else record.offset
-    return Source(f"{record.topic}/{record.partition}/{record.offset}", ce_id, order, record.timestamp)
+    position = f"{record.topic}/{record.partition}/{record.offset}"
+    return Source(position, ce_id, order, record.timestamp, released_from(record))

@@ -32,6 +32,7 @@ class Link(msgspec.Struct, frozen=True, omit_defaults=True, rename={"early": "se
     early: "EarlyOutcome | None" = None  # known without fetching; in the table, `settled`
     fetched: "StoredBody | None" = None  # a bulk result that is in the store, its rows not all published
     rows_done: int = 0
+    released: str = ""  # where in quarantine the record it came with stood, if it was released from there
 
     def __repr__(self) -> str:
         """Say which one it is, and nothing that was sent to us."""

@@ -27,6 +27,7 @@ class Source(NamedTuple):
     ce_id: str
     order: int
     timestamp_ms: int
+    released: str = ""  # where in quarantine the record stood, if it was released from there
 
 
 def links(kind: str, value: bytes, source: Source) -> list[Link]:
@@ -97,6 +98,7 @@ def _listed(
             expects=each.expects,
             record=common | each.record,
             early=each.early,
+            released=source.released,
         )
         for index, each in enumerate(map(_readable, found))
     ]

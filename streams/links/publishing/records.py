@@ -130,4 +130,6 @@ def _headers(link: Link, kind: str, ce_id: str, index: int, at: datetime | None)
     for name, field in ((headers.MESSAGE_ID, "messageId"), (headers.RECEIVED_AT, "receivedAt")):
         if link.record.get(field):
             event.append((name, link.record[field].encode()))
+    if link.released:
+        event.append((headers.RELEASED, link.released.encode()))
     return event

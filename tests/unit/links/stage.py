@@ -17,6 +17,7 @@ from streams.links.link import STATE_PREFIX, Outcome, StoredBody
 from tests.unit.engine.fakes import MemoryKafka, MemoryState, Process, Record
 
 PREFIX = "metriport."
+RELEASES = PREFIX + "release.links"
 DOCUMENTS = PREFIX + "medical.document-bulk-download-urls"
 LIMITS = FetchLimits(order_wait_s=0.0)
 BODY = StoredBody(12, "ab" * 32, "sha256/ab/abab", '"e"', "Thu, 30 Oct 2025 12:00:00 GMT")
@@ -45,12 +46,13 @@ class Stage:
         self.partitions = partitions
         self._fetch = fetch or (lambda _link: STORED)
         job = LinksJob(PREFIX, limits, self._open, retries=retries, end=self.died.append)
-        sources = (DOCUMENTS, PREFIX + "medical.bulk-patient-create", PREFIX + "patient.admit")
+        sources = (DOCUMENTS, PREFIX + "medical.bulk-patient-create", PREFIX + "patient.admit", RELEASES)
         self.process = Process(
             job,
             self.kafka,
             self.state,
             sources=sources,
+            decisions=RELEASES,
             stage="links",
             record_bytes_max=record_bytes_max,
             work_file=work_file,
@@ -75,6 +77,11 @@ class Stage:
             await self.process.idle()
             while self.listed() and not self.died and not self.process.ended:  # noqa: ASYNC110 - a table has no event
                 await asyncio.sleep(0.001)
+
+    def marks(self, name):
+        """Return the `x-released` of each record of one topic, in order."""
+        rows = [row for number in self.partitions for row in self.kafka.logs[PREFIX + name, number]]
+        return [dict(row.headers).get("x-released") for row in rows]
 
     def found(self, name):
         """Return the values of one topic, in order."""
@@ -117,11 +124,34 @@ def documents(*urls, offset=0, partition=0, message="m-1", **changes):
     return _record(delivery, offset, partition, message)
 
 
+def bundle(url="https://b.s3.amazonaws.com/bundle.json", *, offset=0):
+    """Return a delivery that links a bundle."""
+    delivery = samples.load("patient.admit")
+    delivery["payload"]["url"] = url
+    return _record(delivery, offset, 0, "m-bundle")
+
+
 def bulk(url="https://b.s3.amazonaws.com/result.csv", *, offset=0):
     """Return a delivery that a bulk create has ended."""
     delivery = samples.load("medical.bulk-patient-create")
     delivery["meta"]["result"] = url
     return _record(delivery, offset, 0, "m-bulk")
+
+
+def released(record, *, offset=0, place=PREFIX + "quarantine.links/0/7"):
+    """Return `record` as `quarantine release` writes it, once it was refused."""
+    said = (
+        ("x-released", place),
+        ("x-quarantine-topic", record.topic),
+        ("x-quarantine-partition", record.partition),
+        ("x-quarantine-offset", record.offset),
+        ("x-quarantine-timestamp", record.timestamp),
+        ("x-quarantine-attempt", 1),
+    )
+    given = ((name, str(value).encode()) for name, value in said)
+    # Quarantine has an `x-source` of its own.
+    kept = (header for header in record.headers if header[0] != "x-source")
+    return record._replace(topic=RELEASES, offset=offset, headers=(*kept, *given))
 
 
 def _record(delivery, offset, partition, message):

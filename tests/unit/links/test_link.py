@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from streams.links import link as codec
 from streams.links.link import EarlyOutcome, Link, StoredBody
 
@@ -32,6 +34,12 @@ LINK = Link(
 def test_a_link_that_an_older_version_listed_is_read_and_written_as_it_was():
     assert codec.decode(LISTED) == LINK
     assert codec.encode(LINK) == LISTED
+
+
+def test_a_link_of_a_released_record_is_listed_with_where_it_stood_in_quarantine():
+    link = structs.replace(LINK, released="metriport.quarantine.links/0/7")
+
+    assert codec.decode(codec.encode(link)) == link
 
 
 def test_a_link_does_not_print_what_was_sent():

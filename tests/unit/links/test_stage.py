@@ -5,6 +5,8 @@ import asyncio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
+from obstore import put_async
 
 from streams.engine.crashes.work_file import WorkFile
 from streams.links import link as codec
@@ -18,10 +20,23 @@ from streams.links.publishing.records import HEADER_BYTES_MAX
 from streams.links.scheduling.dispatcher import Dispatcher
 from streams.links.scheduling.schedule import Schedule
 from tests.unit.engine.fakes import MemoryKafka
-from tests.unit.links.stage import BODY, STORED, documents, running
+from tests.unit.links.stage import BODY, STORED, bulk, bundle, documents, released, running
 from tests.unit.links.test_address import PIECES
 
+ROWS = b"externalid,metriportId,status,reason\na,,waiting,\nb,,waiting,\n"
 GOOD = "https://b.s3.amazonaws.com/k"
+LINK = codec.Link(
+    id="old/0/document/0",
+    kind="document",
+    urls=(GOOD,),
+    key="p-1",
+    source="metriport.x/0/7",
+    index=0,
+    order=7,
+    deadline=codec.moment(0),
+    expects="unknown",
+    record={"messageId": "old", "type": "x", "documentId": "old"},
+)
 
 
 def outcomes(stage):
@@ -47,18 +62,7 @@ async def test_whatever_a_delivery_lists_as_links_has_one_record_each(urls):
 async def test_a_link_that_cannot_be_read_and_was_listed_by_an_older_version_is_a_bad_link(url):
     limits = FetchLimits()
     fetcher = Fetcher(Client(AddressRules(("amazonaws.com",)), limits), None, limits)
-    old = codec.Link(
-        id="old/0/document/0",
-        kind="document",
-        urls=(url,),
-        key="p-1",
-        source="metriport.x/0/7",
-        index=0,
-        order=7,
-        deadline=codec.moment(0),
-        expects="unknown",
-        record={"messageId": "old", "type": "x", "documentId": "old"},
-    )
+    old = structs.replace(LINK, urls=(url,))
     entry = codec.state_key(old), codec.encode(old)
 
     async with running(lambda link: fetcher.fetch(link, partition=0, progress=Progress()), listed=[entry]) as stage:
@@ -77,6 +81,48 @@ async def test_an_entry_of_the_table_that_cannot_be_read_is_set_aside_and_its_ne
         assert stage.fatal() == []
         assert sorted(stage.kafka.values(stage.job.quarantine)) == [b'{"id": 5}', b"\xff"]
         assert outcomes(stage) == {"d-0": ("stored", None)}
+
+
+MARK = b"metriport.quarantine.links/0/7"
+
+
+@pytest.mark.parametrize(
+    ("record", "topic", "ended"),
+    [
+        (documents(GOOD, GOOD), "documents", STORED),
+        (documents(GOOD), "quarantine.links", Outcome("failed", "wrong_content")),
+        (bundle(), "bundles", STORED),
+        (bulk(), "bulk-patients", STORED),
+        (bulk(), "quarantine.links", Outcome("expired")),
+    ],
+    ids=["documents", "a-document-refused", "bundles", "rows", "a-result-refused"],
+)
+async def test_what_becomes_of_the_links_of_a_released_record_says_so(record, topic, ended):
+    async with running(lambda _link: ended) as stage:
+        await put_async(stage.store, BODY.blob, ROWS)
+        stage.process.feed([released(record)])
+        await stage.settled()
+
+        assert stage.fatal() == []
+        assert set(stage.marks(topic)) == {MARK}
+
+
+async def test_what_was_not_released_says_nothing_of_it_beside_what_was():
+    async with running() as stage:
+        stage.process.feed([documents(GOOD, message="m-1")])
+        stage.process.feed([released(documents(GOOD, message="m-2", offset=1))])
+        await stage.settled()
+
+        assert stage.marks("documents") == [None, MARK]
+
+
+async def test_a_link_of_a_released_record_that_was_listed_before_a_crash_still_says_so():
+    entry = codec.state_key(LINK), codec.encode(structs.replace(LINK, released=MARK.decode()))
+
+    async with running(listed=[entry]) as stage:
+        await stage.settled()
+
+        assert stage.marks("documents") == [MARK]
 
 
 def raising(_link):
