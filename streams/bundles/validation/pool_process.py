@@ -22,6 +22,7 @@ def work(connection: Connection, standards: Standards) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (standards.memory_bytes_max, standards.memory_bytes_max))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold patient data
     tuning.collect_seldom(50_000)
+    tuning.raise_mmap_threshold(2**20)
     checker = judges.checker(standards)
     while True:
         try:
