@@ -14,6 +14,7 @@ from aiokafka.protocol.admin import CreateAclsRequest
 from cli import processes
 from cli.broker import kafka, ports
 from models import samples
+from models.stages import STAGES
 from tests.journeys.conftest import Service, about, command, value
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -112,10 +113,13 @@ async def test_each_process_does_its_work_with_the_rights_that_are_told(guarded,
     applied = await command("topics", "apply", "--mend", environment=operator)
     async with (
         processes.child("ingress", environment=ingress, log=service.log) as running,
-        processes.child("worker", environment=worker, log=service.log),
+        processes.child("worker", environment=worker, log=service.log) as stages,
     ):
         await processes.wait_until_ready(f"{service.url}/ready", running, service.log)
         status, _ = await service.deliver(samples.encode(delivery))
+        for stage in STAGES.values():  # `doctor` asks each of them
+            url = f"http://127.0.0.1:{stage.port(service.worker_port)}/ready"
+            await processes.wait_until_ready(url, stages, service.log)
         found = await service.read("patients", "bundles", until=lambda found: all(found.values()))
         looked = [
             await command(*words, environment=operator)
