@@ -28,7 +28,7 @@ from streams.bundles.snapshot.manifest import Manifest
 from streams.bundles.snapshot.resources import Resource
 from streams.bundles.validation.chunk import CRASHED, REFUSED
 from streams.concurrency import iterate_in_thread
-from streams.engine.job import Output, Reading, Record, Step, StepwiseJob
+from streams.engine.job import Output, Record, Step, StepContext, StepwiseJob
 from streams.engine.log import quarantine
 
 _STEP_OUTPUTS_MAX = 200
@@ -83,17 +83,17 @@ class BundlesJob(StepwiseJob):
         assert self._started is not None, "the engine is bound first"
         await asyncio.wrap_future(self._started)
 
-    async def process(self, record: Record, reading: Reading) -> AsyncGenerator[Step, None]:
+    async def process(self, record: Record, context: StepContext) -> AsyncGenerator[Step, None]:
         """Yield the steps of one bundle, or of one decision of an operator.
 
         They are made in a thread, which stops soon after nobody asks for more.
         """
-        progress = Progress(reading.moved)
+        progress = Progress(context.moved)
         if record.topic == self._decisions:
             decided = decision.decoded(record)
             if decided is None:
                 return
-            steps = self._decided(record, decided, reading)
+            steps = self._decided(record, decided, context)
         else:
             source = decoded(record)
             bundle = source.facts
@@ -103,7 +103,7 @@ class BundlesJob(StepwiseJob):
                 return
             if bundle.bytes and not bundle.blob:
                 raise Poison("no_blob")
-            steps = self._steps(record, source, reading, progress)
+            steps = self._steps(record, source, context, progress)
         try:
             async with aclosing(iterate_in_thread(steps, self._threads)) as made:
                 async for step in made:
@@ -121,9 +121,9 @@ class BundlesJob(StepwiseJob):
             return ()
         return (self._snapshot(source, Found(None, {}), None, reason),)
 
-    def _steps(self, record: Record, source: BundleRecord, reading: Reading, progress: Progress) -> Iterator[Step]:
+    def _steps(self, record: Record, source: BundleRecord, context: StepContext, progress: Progress) -> Iterator[Step]:
         bundle = source.facts
-        manifest = manifest_format.read(bundle.patient_id or "", reading.get)
+        manifest = manifest_format.read(bundle.patient_id or "", context.get)
         # No data at all: Metriport then sends no link. It is a snapshot with nothing in it.
         on_disk = self._blobs.on_disk(bundle.blob, progress) if bundle.blob else nullcontext(BundleFile())
         with on_disk as opened, tuning.collector_paused_for(opened.size()):
@@ -135,10 +135,10 @@ class BundlesJob(StepwiseJob):
             manifest.free()
             yield last
 
-    def _decided(self, record: Record, decided: records.RemovalDecision, reading: Reading) -> Iterator[Step]:
+    def _decided(self, record: Record, decided: records.RemovalDecision, context: StepContext) -> Iterator[Step]:
         """Yield the steps of what an operator decided; it is told like a snapshot."""
         bundle = decision.as_bundle(decided)
-        manifest = manifest_format.read(decided.patient_id, reading.get)
+        manifest = manifest_format.read(decided.patient_id, context.get)
         difference = diff.decide(manifest, decided.snapshot_id, decided.resource_type, remove=decided.action == "apply")
         last = Step([self._snapshot(BundleRecord(bundle, {}), Found(difference, {}), manifest)])
         yield from self._changed(record, bundle, BundleFile(), difference, manifest)

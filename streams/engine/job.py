@@ -96,8 +96,8 @@ class State(Protocol):
         """Emit `event` once this record's outputs and state are safe."""
 
 
-class Reading(Protocol):
-    """The state of one partition, read only."""
+class StepContext(Protocol):
+    """What a stepwise job asks of the engine for one record: its partition's state, read only, and a sign of life."""
 
     def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the values of `keys`, in order."""
@@ -178,10 +178,10 @@ class StepwiseJob(Job):
     """Long work on one record after another, in many steps."""
 
     @abstractmethod
-    def process(self, record: Record, reading: Reading, /) -> AsyncGenerator[Step, None]:
+    def process(self, record: Record, context: StepContext, /) -> AsyncGenerator[Step, None]:
         """Yield the steps of one record, the same ones for the same record and state; may raise `Poison`.
 
-        `reading` sees the changes of the steps already yielded. A crash between two steps calls this again with the
+        `context` sees the changes of the steps already yielded. A crash between two steps calls this again with the
         changes of the earlier ones in the state: the outputs must still come out the same and in the same order.
         """
 

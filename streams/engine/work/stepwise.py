@@ -46,9 +46,9 @@ class Stepwise:
     async def _process(self, assignment: Assignment, partition: int, record: Record, attempt: Attempt) -> None:
         places = assignment.tails[partition].of(record.topic)
         sequencer = Sequencer(record.topic, partition, places, self._settings.generation)
-        reading = PendingReading(self._state, partition, partial(self._writer.worked, partition))
+        context = PendingContext(self._state, partition, partial(self._writer.worked, partition))
         unwritten, refusals = Step(), list[Refusal]()
-        async with aclosing(until_ended(self._steps(record, reading, attempt), assignment)) as steps:
+        async with aclosing(until_ended(self._steps(record, context, attempt), assignment)) as steps:
             async for step in steps:
                 if isinstance(step, Refusal):
                     told, refusal = self._told(step)
@@ -58,14 +58,14 @@ class Stepwise:
                 else:
                     await self._write(partition, record, unwritten, sequencer)
                     unwritten = step
-                reading.pending = unwritten.changes
+                context.pending = unwritten.changes
         moved = {**checkpoint.done_up_to(record.topic, record), **attempt.changes}
         await self._write(partition, record, unwritten._replace(changes={**unwritten.changes, **moved}), sequencer)
         self._writer.moved(record.topic, partition)
         count_written(self._settings.stage, 1, Plan(poison=refusals), quarantine=self._job.quarantine)
 
     async def _steps(
-        self, record: Record, reading: "PendingReading", attempt: Attempt
+        self, record: Record, context: "PendingContext", attempt: Attempt
     ) -> AsyncGenerator[Step | Refusal, None]:
         """Yield the job's steps; what it raises becomes the last one, unless it is not the record's fault."""
         source: Record | None = record
@@ -76,7 +76,7 @@ class Stepwise:
             if attempt.refused:
                 yield Refusal(source, reasons.TOO_COSTLY)
                 return
-            async with aclosing(self._job.process(source, reading)) as steps:
+            async with aclosing(self._job.process(source, context)) as steps:
                 async for made in steps:
                     step = made if source is record else made._replace(outputs=marked(made.outputs, source))
                     _check_step(self._job, step, self._settings.record_bytes_max)
@@ -100,7 +100,7 @@ class Stepwise:
         count_written(self._settings.stage, 0, plan, quarantine=self._job.quarantine)
 
 
-class PendingReading:
+class PendingContext:
     """The state, with the changes of the step that is not written yet on top."""
 
     def __init__(self, state: LocalState, partition: int, moved: Callable[[], None] = lambda: None) -> None:

@@ -53,13 +53,13 @@ class Walk(StepwiseJob):
     def __init__(self, *, wait=None, fail_at=None, error=None):
         self.wait, self.fail_at, self.error = wait, fail_at, error
 
-    async def process(self, record, reading):
+    async def process(self, record, context):
         for step in range(int(record.value)):
             if step == self.fail_at:
                 raise self.error
             if self.wait:
                 await self.wait(record, step)
-            before = reading.get([b"%d/%d" % (record.offset, step - 1)])[0]
+            before = context.get([b"%d/%d" % (record.offset, step - 1)])[0]
             assert step == 0 or before == b"%d" % (step - 1)
             output = Output("a", record.key, b"%d.%d" % (record.offset, step))
             yield Step([output], {b"%d/%d" % (record.offset, step): b"%d" % step})

@@ -5,7 +5,7 @@ import pytest
 from models.errors import Poison
 from models.headers import get
 from streams.engine.job import Output, Step
-from streams.engine.work.stepwise import PendingReading
+from streams.engine.work.stepwise import PendingContext
 from tests.unit.engine.fakes import MemoryKafka, MemoryState, Process, Record
 from tests.unit.engine.jobs import Walk
 
@@ -122,12 +122,12 @@ async def test_a_dependency_that_is_away_ends_the_process_and_the_record_is_kept
 def test_a_reading_shows_the_changes_that_are_not_written_yet():
     state = MemoryState(MemoryKafka())
     state.put_many(0, [(b"p/a", b"1"), (b"p/c", b"3"), (b"p/d", b"4"), (b"q", b"9")], 0)
-    reading = PendingReading(state, 0)
+    context = PendingContext(state, 0)
 
-    reading.pending = Step(changes={b"p/b": b"2", b"p/c": None, b"p/d": b"5", b"p/e": b"6"}).changes
+    context.pending = Step(changes={b"p/b": b"2", b"p/c": None, b"p/d": b"5", b"p/e": b"6"}).changes
 
-    assert list(reading.scan(b"p/")) == [(b"p/a", b"1"), (b"p/b", b"2"), (b"p/d", b"5"), (b"p/e", b"6")]
-    assert reading.get([b"p/c", b"p/b", b"q"]) == [None, b"2", b"9"]
+    assert list(context.scan(b"p/")) == [(b"p/a", b"1"), (b"p/b", b"2"), (b"p/d", b"5"), (b"p/e", b"6")]
+    assert context.get([b"p/c", b"p/b", b"q"]) == [None, b"2", b"9"]
 
 
 @pytest.mark.parametrize("error", [Poison("not_fhir"), KeyError("Jane")], ids=["poison", "bug"])
