@@ -1,4 +1,4 @@
-"""One record of `release.bundles`: what an operator decided about removals that are held."""
+"""Read a record of `release.bundles`: what an operator decided about removals that are held."""
 
 import json
 

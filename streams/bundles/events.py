@@ -1,4 +1,4 @@
-"""What the bundles stage can tell beside what every stage tells."""
+"""Declare what the bundles stage logs and counts beside what every stage does."""
 
 from models.telemetry import Event, counter
 

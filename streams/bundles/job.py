@@ -1,7 +1,7 @@
-"""`bundles` -> `fhir.changes`, `fhir.state.<Type>`, `fhir.snapshots`, `fhir.rejected`: one fetched bundle at a time.
+"""Compare one fetched bundle at a time with what is known of its patient, and publish what changed, in steps.
 
-A bundle's outputs go out in steps; the patient's manifest is written beside the old one on the way and takes its place
-with the last step, so that a run after a crash compares with what this one compared with and gives the same outputs.
+The patient's manifest is written beside the old one on the way and takes its place with the last step, so that a run
+after a crash compares with what this one compared with and gives the same outputs.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from streams.bundles.events import REMOVALS_HELD, WHEN_NOT_BELIEVED
 from streams.bundles.records import SnapshotRecords, as_json
 from streams.bundles.snapshot import clock, compare, diff, holds, manifest_format
 from streams.bundles.snapshot.brake import Brake
-from streams.bundles.snapshot.compare import Delivered, Examiner, Found, SnapshotLimits
+from streams.bundles.snapshot.compare import Delivered, Examiner, Found
 from streams.bundles.snapshot.diff import Difference, Grace, Rules, Snapshot
 from streams.bundles.snapshot.manifest import Manifest
 from streams.bundles.snapshot.resources import Resource
@@ -38,13 +38,13 @@ _NOTHING = hashlib.sha256().hexdigest()
 
 
 class Options(NamedTuple):
-    """What an operator can set."""
+    """What an operator can set; `value_bytes_max` is the largest resource that is published whole."""
 
     prefix: str
     state_types: tuple[str, ...]
     value_bytes_max: int
     validator_id: str
-    limits: SnapshotLimits = SnapshotLimits()
+    resources_max: int = 1_000_000
     grace: Grace = Grace()
     brake: Brake = Brake()
 
@@ -86,7 +86,8 @@ class BundlesJob(StepwiseJob):
     async def process(self, record: Record, context: StepContext) -> AsyncGenerator[Step, None]:
         """Yield the steps of one bundle, or of one decision of an operator.
 
-        They are made in a thread, which stops soon after nobody asks for more.
+        They are made in a thread, which stops soon after nobody asks for more. Raise `Poison` for a bundle that cannot
+        be taken, `Unavailable` if the blob store or the pool cannot be used.
         """
         progress = Progress(context.moved)
         if record.topic == self._decisions:
@@ -96,7 +97,7 @@ class BundlesJob(StepwiseJob):
             steps = self._decided(record, decided, context)
         else:
             source = decoded(record)
-            bundle = source.facts
+            bundle = source.bundle
             if not bundle.patient_id:
                 raise Poison("no_patient")
             if bundle.outcome != "stored" or bundle.format != "json":
@@ -122,7 +123,7 @@ class BundlesJob(StepwiseJob):
         return (self._snapshot(source, Found(None, {}), None, reason),)
 
     def _steps(self, record: Record, source: BundleRecord, context: StepContext, progress: Progress) -> Iterator[Step]:
-        bundle = source.facts
+        bundle = source.bundle
         manifest = manifest_format.read(bundle.patient_id or "", context.get)
         # No data at all: Metriport then sends no link. It is a snapshot with nothing in it.
         on_disk = self._blobs.on_disk(bundle.blob, progress) if bundle.blob else nullcontext(BundleFile())
@@ -156,7 +157,9 @@ class BundlesJob(StepwiseJob):
     def _compared(self, record: Record, bundle: records.Bundle, opened: BundleFile, manifest: Manifest) -> Found:
         options = self._options
         delivered, rules = _delivered(record, bundle, options.validator_id), Rules(options.grace, options.brake)
-        return compare.compare(delivered, opened, manifest, self._examiner, limits=options.limits, rules=rules)
+        return compare.compare(
+            delivered, opened, manifest, self._examiner, resources_max=options.resources_max, rules=rules
+        )
 
     def _published(
         self, record: Record, bundle: records.Bundle, opened: BundleFile, difference: Difference, manifest: Manifest
@@ -189,7 +192,7 @@ class BundlesJob(StepwiseJob):
     def _snapshot(
         self, source: BundleRecord, found: Found, manifest: Manifest | None, reason: str | None = None
     ) -> Output:
-        bundle = source.facts
+        bundle = source.bundle
         state = manifest.head.state if manifest is not None else {}
         made = self._records(bundle)
         counts = as_json(found.difference.counts) if found.difference is not None else {}

@@ -16,7 +16,6 @@ from streams.bundles.resource import content_hash
 from streams.bundles.settings import BundlesSettings
 from streams.bundles.snapshot import subjects
 from streams.bundles.snapshot.brake import Brake
-from streams.bundles.snapshot.compare import SnapshotLimits
 from streams.bundles.snapshot.diff import Grace
 from streams.bundles.validation.build import Standards, validator_id
 from streams.bundles.validation.pool import Pool, PoolLimits
@@ -70,7 +69,7 @@ def _options(settings: BundlesSettings) -> Options:
                 f"{sorted(settings.fhir_level_by_type.items())}",
             ]
         ),
-        limits=SnapshotLimits(resources_max=settings.bundle_resources_max),
+        resources_max=settings.bundle_resources_max,
         grace=Grace(settings.removed_after_absences, round(settings.removed_after_days * _DAY_MS)),
         brake=Brake(settings.removals_share_max, settings.removals_held_from, settings.removals_window_days),
     )

@@ -1,4 +1,4 @@
-"""Where JSON values end, found by brackets and quotation marks alone: what stands between them may be anything.
+"""Find where JSON values end by brackets and quotation marks alone: what stands between them may be anything.
 
 So one broken value does not hide where the next one begins. Every function looks at each byte once.
 """

@@ -1,4 +1,4 @@
-"""Whether anybody still waits for a bundle, and that the work on it moves."""
+"""Tell the engine that the work on a bundle moves, and stop that work once nobody waits for it."""
 
 from collections.abc import Callable
 from threading import Event
@@ -7,7 +7,7 @@ from models.errors import MetriportStreamsError
 
 
 class Unwanted(MetriportStreamsError):
-    """Nobody waits for this bundle any more: whoever works on it may stop."""
+    """Nobody waits for this bundle any more: the work on it may stop."""
 
 
 class Progress:

@@ -1,4 +1,4 @@
-"""One record of `bundles`: what the stage must know of it, and what it passes on as it came."""
+"""Read a record of `bundles`: what the stage must know of it, and what it passes on as it came."""
 
 from typing import NamedTuple
 
@@ -15,9 +15,9 @@ _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class BundleRecord(NamedTuple):
-    """`facts` are without the members passed on; those are by name, as they stood there."""
+    """`bundle` is without the members passed on; those are by name, as they stood there."""
 
-    facts: records.Bundle
+    bundle: records.Bundle
     passed_on: dict[str, msgspec.Raw]
 
 

@@ -28,7 +28,7 @@ _RESOURCE = b'"resource"'
 _FIRST_KEYS = (b'"fullUrl"', _RESOURCE)
 _LETTER_ESCAPED = b"\\u00"  # a name might be written with these
 _NO_OBJECT: dict[bytes, BundlesReason] = {b"": "truncated", b"[": "not_a_bundle"}  # how it begins instead
-_MEMBERS_MAX = 1000  # of the bundle itself: FHIR knows fifteen
+_MEMBERS_MAX = 1000  # of the bundle itself: FHIR has ten or so, https://hl7.org/fhir/R4/bundle.html
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class Block:
     def _sought(self, numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
         at, begun = 0, 0
         for number in numbers:
-            # Those between are nowhere looked for: no further behind than they are long.
+            # Skip over the resources we do not need: the next one starts at least their total length further on.
             at += sum(map(len, self.resources[begun:number]))
             raw, begun = self.resources[number], number + 1
-            # Should the same bytes stand earlier, they are as good: they are the same bytes.
+            # An earlier identical match is fine: the bytes are equal.
             head = raw[:_HEAD_BYTES]
             at = self.data.index(head, at)
             while not self.data.startswith(raw, at):
@@ -146,7 +146,7 @@ def _blocks(text: "_Text") -> Iterator[Block]:
 
 
 class _Text:
-    """A window that moves over the bytes."""
+    """A window that moves over the bytes. Its methods raise `Poison` where these cannot be a bundle."""
 
     def __init__(self, read: Read, *, block_bytes: int, value_bytes_max: int) -> None:
         self._read = read
@@ -283,7 +283,7 @@ def _names_as_many(data: bytes, count: int) -> bool:
 def _resource_in(data: bytes, start: int, end: int) -> tuple[int, int]:
     """Return where the resource of an entry begins and ends.
 
-    An entry that has none, or two, or is broken outside of it stands for itself: it is judged, and refused, like one.
+    An entry that has none, or two, or is broken outside of it stands for itself: it is refused as a resource is.
     """
     found: tuple[int, int] | None = None
     try:

@@ -1,4 +1,4 @@
-"""Brings a fetched bundle from the blob store to this machine's disk, piece by piece, and removes it afterwards."""
+"""Bring a fetched bundle from the blob store to this machine's disk, piece by piece, and remove it afterwards."""
 
 import tempfile
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
-"""What a resource says, as a hash that stays the same when nothing clinical changed.
+"""Hash what a resource says: the hash stays the same when nothing clinical changed.
 
 Left out: the resource's own id, the times and places of its conversion, and which documents it was merged from. Lists
-are compared as bags, but for those in `order`; numbers go by how they are written: 1.10 is more precise than 1.1.
+are compared as bags, but for those in `order`; numbers go by how they are written: 1.10 is more
+precise than 1.1 (https://hl7.org/fhir/R4/datatypes.html#decimal).
 
 What a reference means is known to the stage only once it has seen the whole bundle: here it is reduced to the type it
 points at, and noted in a place that does not depend on the order of lists either.
@@ -26,11 +27,16 @@ from streams.bundles.resource.order import ORDERED, ORDERED_IN
 
 DIGEST_BYTES = 16
 VERSION = "4"  # part of the validator's id: a change has everything looked at again once
+# https://hl7.org/fhir/R4/extension-artifact-relatedartifact.html, with a type of
+# https://hl7.org/fhir/R4/valueset-related-artifact-type.html
 DERIVED_FROM_URL = "http://hl7.org/fhir/StructureDefinition/artifact-relatedArtifact"
 DERIVED_FROM = "derived-from"
 _SORTED = OPT_SORT_KEYS
+# References within a bundle that do not say their type: https://hl7.org/fhir/R4/bundle.html#references
 BARE = ("urn:uuid:", "urn:id:")
+# Metriport's extension that names the document a resource was converted from.
 _DOCUMENT_ID_SUFFIX = "doc-id-extension.json"
+# They change with each version of a resource, not with what it says: https://hl7.org/fhir/R4/resource.html#Meta
 _VOLATILE_META = frozenset({"lastUpdated", "versionId", "source"})
 
 # The references in an element, in its own order; a list in it holds those of equal items, whose order means nothing.
@@ -132,7 +138,7 @@ def raw_hash(raw: bytes) -> bytes:
 
 
 def words(resource: dict[str, Any] | None, raw: bytes) -> Words:
-    """Return what a resource says; `resource`, if it is given, holds all of `raw`, and is used up.
+    """Return what a resource says. Modifies `resource`, which holds all of `raw`, if it is given.
 
     Raise ValueError if `raw` cannot be read.
     """

@@ -1,8 +1,8 @@
-"""Each thing a resource says, as a short number: what two resources say alike, and where they differ.
+"""Number each thing a resource says, so that two resources can be compared by what they say alike.
 
 A facet is 32 bits: eight for the element, the rest for what it says. Elements of one number are taken for one, which
-can only make two resources look more different than they are. A choice (`value[x]`) is one element, and which of its
-types it is part of what it says.
+can only make two resources look more different than they are. A choice (`value[x]`,
+https://hl7.org/fhir/R4/formats.html#choice) is one element, and which of its types it is part of what it says.
 """
 
 import re

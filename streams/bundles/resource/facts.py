@@ -1,6 +1,6 @@
-"""What must be known of a resource before it is checked: its type, its ids, those merged into it, and whom it is about.
+"""Read the facts of a resource before it is validated: its type, its id, those merged into it, and whom it is about.
 
-Read with msgspec, which passes over all other members without building them.
+msgspec passes over all other members without building them.
 """
 
 import re
@@ -14,7 +14,7 @@ from models.fhir_types import R4_TYPES, SUBJECTS
 from streams.bundles.resource.content_hash import DERIVED_FROM, DERIVED_FROM_URL
 
 UNKNOWN_TYPE = "Unknown"
-_ID = re.compile(r"[A-Za-z0-9.-]{1,64}\Z")
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}\Z")  # https://hl7.org/fhir/R4/datatypes.html#id
 _DERIVED_FROM = DERIVED_FROM_URL.encode()
 
 

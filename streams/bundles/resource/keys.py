@@ -1,4 +1,4 @@
-"""What makes two resources of a type the same thing, when neither an id nor their whole content says so.
+"""List what makes two resources of a type the same thing, when neither an id nor their whole content says so.
 
 One table. `what` must have a code (or name) in common, `when` must be the same moment and said by both, `alike` must be
 said alike by both or by neither; nothing else that both say may differ, except that one may say more. In doubt, two
@@ -6,6 +6,10 @@ resources are two facts.
 
 An identifier says more: what it alone names may have other values, doses or telephone numbers by now. It must not have
 another code, moment, site or lot: laboratories give one number to many results.
+
+`source` says where a key is from. US Core: the must-support elements of the profiles of
+https://hl7.org/fhir/us/core/STU6.1/profiles-and-extensions.html; FHIR: the elements of the type's page in
+https://hl7.org/fhir/R4/resourcelist.html; Metriport: what its own deduplication compares.
 """
 
 from typing import NamedTuple

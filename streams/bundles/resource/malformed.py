@@ -1,4 +1,4 @@
-"""Bytes of a resource that are no JSON, or say a member twice: what is wrong with them, and whose they seem to be."""
+"""Say what is wrong with bytes that are no JSON or say a member twice, and read of which resource they seem to be."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Lists whose order says something, in whatever element they stand.
+"""Name the lists whose order says something, in whatever element they stand.
 
 FHIR gives the order of a list no meaning unless it says so, and Metriport merges documents in the order they come in:
 all other lists are compared as bags.

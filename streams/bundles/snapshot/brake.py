@@ -1,4 +1,4 @@
-"""How much may vanish without a person: what would end more than that is held."""
+"""Decide how much may vanish without a person: what would end more than that is held."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""When a snapshot was made, as far as that can be believed. Pure.
+"""Tell when a snapshot was made, as far as that can be believed. Pure.
 
 Metriport's `when` orders snapshots. One in the future would make all later ones stale for ever, so it is believed only
 up to a few minutes past the time of receipt.

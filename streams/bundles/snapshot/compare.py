@@ -21,6 +21,10 @@ from streams.bundles.snapshot.scan import Candidate
 from streams.bundles.snapshot.subjects import OTHER_PATIENT, Subjects
 from streams.bundles.validation.chunk import CRASHED, CRASHED_MAX, REFUSED, Finding
 
+_BLOCK_BYTES = 2**20  # of the bundle that are split at once
+_ENTRY_BYTES_MAX = 64 * 2**20
+_CHUNK_RESOURCES_MAX = 500  # of one question to the pool
+_CHUNK_BYTES_MAX = 2**19
 _NOTIFICATION = "notification"
 _PATIENT = "Patient"
 _ENCOUNTER = "Encounter"
@@ -40,16 +44,6 @@ class Examiner(Protocol):
 
         Call `moved`, from any thread, whenever resources were looked at.
         """
-
-
-class SnapshotLimits(NamedTuple):
-    """How much is taken at once, and at most."""
-
-    block_bytes: int = 2**20
-    entry_bytes_max: int = 64 * 2**20
-    resources_max: int = 1_000_000
-    chunk_resources_max: int = 500
-    chunk_bytes_max: int = 2**19
 
 
 class Delivered(NamedTuple):
@@ -78,24 +72,27 @@ def compare(
     manifest: Manifest,
     examiner: Examiner,
     *,
-    limits: SnapshotLimits,
+    resources_max: int,
     rules: Rules,
 ) -> Found:
-    """Fold the bundle into `manifest`, which is changed; raise `Poison` if it cannot be taken."""
+    """Fold the bundle into `manifest`, which is changed; raise `Poison` if it cannot be taken.
+
+    Blocks: not for the event loop. Raise `Unwanted` once nobody waits for it, `Unavailable` if the pool cannot work.
+    """
     patient, snapshot = delivered.patient, delivered.snapshot
     trusted = manifest.head.validator == delivered.validator_id
     if trusted and (found := _repeated(delivered, manifest, rules)) is not None:
         return found
 
-    blocks = bundle.blocks(block_bytes=limits.block_bytes, entry_bytes_max=limits.entry_bytes_max)
-    scanned = scan.scan_bundle(blocks, manifest, trusted=trusted, resources_max=limits.resources_max)
+    blocks = bundle.blocks(block_bytes=_BLOCK_BYTES, entry_bytes_max=_ENTRY_BYTES_MAX)
+    scanned = scan.scan_bundle(blocks, manifest, trusted=trusted, resources_max=resources_max)
     candidates, seen = scanned.candidates(), list(scanned.known())
     _check_patient(patient, seen, candidates)
     coverage = _coverage(delivered, manifest, seen, candidates)
     if diff.is_stale(manifest, snapshot, coverage):
         return _STALE
 
-    results = _validated(bundle, candidates, examiner, limits)
+    results = _validated(bundle, candidates, examiner)
     _refuse_strangers(patient, seen, candidates, results)
 
     known = [entry for entry, _ in seen]
@@ -113,7 +110,7 @@ def compare(
 
 
 def _repeated(delivered: Delivered, manifest: Manifest, rules: Rules) -> Found | None:
-    """Return what is found if these bytes are the ones their scope has newest, so that nobody needs to read them."""
+    """Return what is found if these bytes are the ones their scope has newest, so that they need not be read."""
     sha256, kind = delivered.snapshot.sha256, delivered.kind
     if not sha256 or kind == "notification":
         return None
@@ -155,11 +152,9 @@ def _coverage(delivered: Delivered, manifest: Manifest, seen: Seen, candidates: 
     return Coverage(next((name for name in names if name in scopes), first), complete=bool(names))
 
 
-def _validated(
-    bundle: BundleFile, candidates: list[Candidate], examiner: Examiner, limits: SnapshotLimits
-) -> list[Finding]:
+def _validated(bundle: BundleFile, candidates: list[Candidate], examiner: Examiner) -> list[Finding]:
     """Return the result of each candidate; raise `Poison` if too many crashed."""
-    chunks = ([bundle.bytes(each.start, each.end) for each in chunk] for chunk in _chunks(candidates, limits))
+    chunks = ([bundle.bytes(each.start, each.end) for each in chunk] for chunk in _chunks(candidates))
     results: list[Finding] = []
     outcomes: dict[bytes, bytes] = {}  # a bundle of nothing but what is refused has a million of the same
     for result in chain.from_iterable(examiner.examine(chunks, bundle.progress.moved)):
@@ -171,12 +166,12 @@ def _validated(
     return results
 
 
-def _chunks(candidates: list[Candidate], limits: SnapshotLimits) -> Iterator[list[Candidate]]:
+def _chunks(candidates: list[Candidate]) -> Iterator[list[Candidate]]:
     chunk: list[Candidate] = []
     size = 0
     for candidate in candidates:
         length = candidate.end - candidate.start
-        if chunk and (len(chunk) >= limits.chunk_resources_max or size + length > limits.chunk_bytes_max):
+        if chunk and (len(chunk) >= _CHUNK_RESOURCES_MAX or size + length > _CHUNK_BYTES_MAX):
             yield chunk
             chunk, size = [], 0
         chunk.append(candidate)

@@ -1,4 +1,4 @@
-"""Whether what two resources say allows that they are the same thing, by the table in `keys`."""
+"""Decide whether what two resources say allows that they are the same thing, by the table in `keys`."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

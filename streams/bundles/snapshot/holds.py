@@ -1,4 +1,4 @@
-"""Which removals wait for a person: entries that are missing for long enough, by the snapshot that showed it."""
+"""Keep account of removals that wait for a person: what is missing for long enough, by the snapshot that showed it."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Which resources can be recognised next: those all of whose targets are."""
+"""Order resources so that what they refer to is matched first: next come those whose targets all are."""
 
 from collections import defaultdict
 
@@ -7,7 +7,7 @@ from streams.bundles.snapshot.resources import Resource
 
 
 class Layers:
-    """Hands out resources, what is referred to first; `settled` is told when some have an identity."""
+    """Hands out resources, what is referred to first; call `matched` with those that have an identity now."""
 
     def __init__(self, resources: list[Resource], resolver: Resolver) -> None:
         self._resources = {id(resource): resource for resource in resources}
@@ -34,7 +34,7 @@ class Layers:
         numbers = self._ready or list(self._resources)
         return [self._resources[number] for number in numbers]
 
-    def settled(self, resources: list[Resource]) -> None:
+    def matched(self, resources: list[Resource]) -> None:
         """Note that these resources have an identity."""
         for resource in resources:
             del self._resources[id(resource)]

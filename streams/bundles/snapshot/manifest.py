@@ -1,8 +1,8 @@
-"""What is known of a patient's resources: one short entry each, kept in shards that fit a state record.
+"""Keep what is known of a patient's resources: one short entry each, in shards that fit a state record.
 
 A manifest is loaded, changed in memory by one snapshot, and written back: the head always, a shard only if it changed.
-A changed shard is written beside the old one, and only the new head says that it is the one to read. So whoever stops
-in between leaves the manifest as it was.
+A changed shard is written beside the old one, and only the new head says that it is the one to read. So a run that
+stops in between leaves the manifest as it was.
 """
 
 from collections import defaultdict
@@ -17,6 +17,17 @@ import msgspec
 
 from models import tuning
 
+# In the state, as msgpack, shown here as JSON; each of the structs below is a list of its fields in their order.
+#
+# `manifest/<patient>`, a `Head`:
+#   [2, [0, 1], "fhir.resources=8.3.0 …",
+#    [["consolidated", 1735689600000, "9f86…", 1840, 2, {"Observation": 1203}, "9f86…", [[20089, 1840]], [[20091, 3]]],
+#     ["encounter/e-1", 1735776000000, "", 12, 0, {}, "", [], []]],
+#    ["partial", 0, "", 0, 0, {}, "", [], []], {1: "m-17"}, {1: "bundles/ab/cdef"}, 1851, {"Observation": 1203}]
+#
+# `manifest/<patient>/<shards>/<number>/<slot>`, a list of `Entry`; hashes are 16 bytes, `…` here:
+#   [["Observation", "o-1", ["o-1", "o-0"], …, …, …, 2, 1735689600000, [0], [[0, 1, 1735776000000, 1735776000000, 0]],
+#     "", true, 0, false, …]]
 FORMAT = 2
 SHARD_ENTRIES = 1024  # about 300 bytes each, some with many ids: far below the 800 kB a state record may have
 IDS_MAX = 32
@@ -27,12 +38,12 @@ _PARTS_AT = _LENGTHS_AT + _LENGTHS.size
 
 
 class Scope(msgspec.Struct, array_like=True):
-    """One source of snapshots: the consolidated record, one encounter, notifications. Times are Metriport's, in ms.
+    """What is kept about the snapshots of one scope: the consolidated record, one encounter, or notifications.
 
-    `when_ms` is that of the newest complete snapshot. `sha256`, `accepted`, `rejected` and `by_type` are about the
-    newest one; the hash is empty once other snapshots changed entries since. `absence_sha256` is the hash of the bytes
-    whose absences were counted last: the same bytes are one absence. `sets` are the largest sets accepted of late,
-    `removals` what was removed of late, each with the day it was received.
+    `when_ms` is that of the newest complete snapshot, by Metriport's clock. `sha256`, `accepted`, `rejected` and
+    `by_type` are about the newest one; the hash is empty once other snapshots changed entries since. `absence_sha256`
+    is the hash of the bytes whose absences were counted last: the same bytes are one absence. `sets` are the largest
+    sets accepted of late, `removals` what was removed of late, each with the day it was received.
     """
 
     name: str
@@ -82,7 +93,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     `when_ms` is the time of the snapshot that brought its content. Later ones confirmed it: the newest complete one of
     every scope that has it and does not miss it; the newest partial one, if `partial`; any other up to `confirmed_ms`.
 
-    `known_by` holds `text`, `facets`, `names` and `links`, by which it can be recognised (`content.Words`,
+    `known_by` holds `text`, `facets`, `names` and `links`, by which it can be recognised (`content_hash.Words`,
     `references.Linked`): one field, as a repeat reads all entries and asks for none of them. Shorter in an entry that
     an older version wrote: then its ids alone decide.
     """
@@ -195,8 +206,8 @@ class Manifest:
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
 
-    # As they were before the snapshot: asked for while it is recognised, not kept up while it is folded in. A repeat of
-    # the same bundle needs neither.
+    # Lookup tables over the entries as loaded. Built on first use, and not updated by `put`; a repeated bundle never
+    # needs them.
 
     @cached_property
     def by_raw(self) -> dict[bytes, Entry]:

@@ -1,4 +1,4 @@
-"""A patient's manifest as the state keeps it, in the format of this version or of the one before.
+"""Read a patient's manifest from the state, in the format of this version or of the one before.
 
 What version 1 kept is read as it is and written whole, in the new format, with the patient's next snapshot.
 """

@@ -100,11 +100,11 @@ class _Matching:
         layers = Layers(waiting, self._resolver)
         while layer := layers.ready():
             self._settle(layer, similar)
-            layers.settled(layer)
+            layers.matched(layer)
             while layers.is_stuck and (pairs := similar.in_circles(layers.waiting)):
                 for resource, entry in pairs:
                     self._take(resource, entry)
-                layers.settled([resource for resource, _ in pairs])
+                layers.matched([resource for resource, _ in pairs])
 
     def _is_offered(self, entry: Entry) -> bool:
         """Whether `entry` may still be given to a resource under another id."""

@@ -1,4 +1,4 @@
-"""What a reference means once ids do not: the identity of the resource it points at."""
+"""Resolve references to the identities of what they point at: ids change with every conversion."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""One resource of a snapshot whose bytes are not known: what was read of it, what it says, and which resource it is."""
+"""Hold one resource whose bytes are not known: what was read of it, what it says, and which known one it is."""
 
 import msgspec
 

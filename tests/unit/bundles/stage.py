@@ -13,7 +13,6 @@ import msgspec
 from models.errors import Poison
 from streams.bundles.bundle.file import bundle_file
 from streams.bundles.job import BundlesJob, Options
-from streams.bundles.snapshot.compare import SnapshotLimits
 from streams.bundles.snapshot.diff import Grace
 from streams.bundles.validation.build import Standards
 from streams.bundles.validation.build import judges as build_judges
@@ -84,7 +83,7 @@ class Stage:
     """Delivers bundles to the job, each to a worker just started; keeps its state and its topics."""
 
     def __init__(self, examiner, folder, grace=None):
-        options = Options("metriport.", ("Observation", "Patient", "Condition"), 100_000, "v1", SnapshotLimits())
+        options = Options("metriport.", ("Observation", "Patient", "Condition"), 100_000, "v1")
         options = options._replace(grace=grace or Grace(2, 7 * DAY_MS))
         self.examiner = examiner
         self.job = BundlesJob(FolderBlobs(folder), examiner, options)

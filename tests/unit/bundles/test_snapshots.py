@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from streams.bundles.snapshot.compare import SnapshotLimits
 from streams.bundles.validation.chunk import CRASHED_MAX, crashed
 from tests.unit.bundles.stage import PATIENT, SourceRecord, bundle_of, derived_from, observation, patient
 
@@ -402,7 +401,7 @@ def test_a_resource_that_is_no_json_costs_itself_only_and_what_it_was_before_sta
 
 
 def test_more_resources_than_a_bundle_may_have_are_told_as_that(stage):
-    stage.job._options = stage.job._options._replace(limits=SnapshotLimits(resources_max=1000))
+    stage.job._options = stage.job._options._replace(resources_max=1000)
 
     outputs = stage.deliver(b'{"resourceType":"Bundle","entry":[%b]}' % b",".join([b"{}"] * 1001))
 
