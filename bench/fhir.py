@@ -6,7 +6,7 @@ CPU time is that of this process and of the pool's together.
 
 Two things are compared with it, for a first bundle, one with changes, and the same again. *Verdict*: what
 `Bundle.model_validate` does, and no more, the way the stage does it: the bytes split, each resource known by its hash
-or judged. *Stage*: all of it, with identity, content hash, comparison, the records and the manifest.
+or validated. *Stage*: all of it, with identity, content hash, comparison, the records and the manifest.
 
 Two baselines: with Python's collector as it comes, as anybody would run it; and as the stage sets it, which is kinder.
 """
@@ -38,7 +38,7 @@ from streams.bundles.bundle.file import bundle_file
 from streams.bundles.bundle.split import split
 from streams.bundles.job import BundlesJob, Options
 from streams.bundles.resource.content_hash import raw_hash
-from streams.bundles.validation.build import Standards, judges
+from streams.bundles.validation.build import Standards, validators
 from streams.bundles.validation.pool import Pool, PoolLimits
 
 CHANGED_ONE_IN = 20
@@ -169,20 +169,20 @@ def whole(found):
         Bundle.model_validate(orjson.loads(first))
 
 
-def verdicts(found, which, checker, known):
-    """Split, and judge each resource whose bytes are not known yet: nothing else."""
+def verdicts(found, which, validator, known):
+    """Split, and validate each resource whose bytes are not known yet: nothing else."""
     for bundle in found:
         for block in split(io.BytesIO(bundle[which]).read):
             for raw in block.resources:
                 digest = raw_hash(raw)
                 if digest not in known:
-                    checker.verdict(raw)
+                    validator.validate(raw)
                     known.add(digest)
 
 
 async def compare(folder):
     found = list(bundles(folder))
-    checker = judges().checker(Standards())
+    validator = validators().validator(Standards())
     times = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch, Pool(Standards(), PoolLimits()) as pool:
         whole(found)
@@ -193,7 +193,7 @@ async def compare(folder):
                 known = set()
                 for name, which in DELIVERIES.items():
                     begun = cpu_s([])
-                    verdicts(found, which, checker, known)
+                    verdicts(found, which, validator, known)
                     times[f"verdict, {name}"].append(cpu_s([]) - begun)
             for _ in range(TRIES):
                 await one_round(pool, Folder(Path(scratch)), found, times)

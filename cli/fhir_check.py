@@ -1,4 +1,4 @@
-"""The verdicts of the bundles stage on files: bundles, single resources, or resources line by line (NDJSON)."""
+"""Validate files as the bundles stage does: bundles, single resources, or resources line by line (NDJSON)."""
 
 import codecs
 import re
@@ -14,8 +14,8 @@ import orjson
 from models.errors import Poison
 from streams.bundles.bundle.file import bundle_file
 from streams.bundles.resource.facts import UNKNOWN_TYPE, facts
-from streams.bundles.validation.build import Judges
-from streams.bundles.validation.validator import Checker
+from streams.bundles.validation.build import Validators
+from streams.bundles.validation.validator import Validator
 
 SUFFIXES = (".json", ".ndjson", ".jsonl")
 _LINES = (".ndjson", ".jsonl")
@@ -85,14 +85,14 @@ class Report:
         return _UNCHECKED if verdict == "unchecked" else ""
 
 
-def check(paths: list[Path], judges: Judges, checker: Checker, *, with_data: bool = False) -> Report:
+def check(paths: list[Path], validators: Validators, validator: Validator, *, with_data: bool = False) -> Report:
     """Return the report on all files in `paths`, folders included."""
     report = Report()
     for path in _files(paths):
         report.files += 1
         try:
             for number, raw in enumerate(_resources(path, report), start=1):
-                problems = _check(report, raw, judges if with_data else None, checker)
+                problems = _check(report, raw, validators if with_data else None, validator)
                 report.problems += [problem._replace(file=path.name, resource=number) for problem in problems]
         except Poison as error:
             reason = error.reason if path.stat().st_size else "empty"
@@ -101,18 +101,18 @@ def check(paths: list[Path], judges: Judges, checker: Checker, *, with_data: boo
     return report
 
 
-def _check(report: Report, raw: bytes, judges: Judges | None, checker: Checker) -> list[Problem]:
-    """Count the verdict on one resource, and return what is wrong with it; with judges, data included."""
-    verdict, _ = checker.verdict(raw)
+def _check(report: Report, raw: bytes, validators: Validators | None, validator: Validator) -> list[Problem]:
+    """Count the verdict on one resource, and return what is wrong with it; with `validators`, data included."""
+    result, _ = validator.validate(raw)
     found = facts(raw)
-    report.verdicts[found.type, verdict.finding] += 1
+    report.verdicts[found.type, result.status] += 1
     problems = [
-        Problem("", None, found.type, verdict.finding, issue.code, issue.expression, issue.text)
-        for issue in verdict.issues
+        Problem("", None, found.type, result.status, issue.code, issue.expression, issue.text)
+        for issue in result.issues
     ]
-    if judges is None:
+    if validators is None:
         return problems
-    data = _data(raw, judges) if verdict.finding == "rejected" else []
+    data = _data(raw, validators) if result.status == "rejected" else []
     return [
         problem._replace(id=found.id, data=quoted)
         for problem, quoted in zip_longest(problems, data[: len(problems)], fillvalue="")
@@ -120,10 +120,10 @@ def _check(report: Report, raw: bytes, judges: Judges | None, checker: Checker) 
     ]
 
 
-def _data(raw: bytes, judges: Judges) -> list[str]:
+def _data(raw: bytes, validators: Validators) -> list[str]:
     """Return what the library says of each issue, values included."""
     try:
-        failure = judges.library.failure(orjson.loads(raw))
+        failure = validators.library.failure(orjson.loads(raw))
     except (ValueError, KeyError, TypeError):
         return []
     errors = getattr(failure, "errors", None)

@@ -1,4 +1,4 @@
-"""`metriport-streams fhir`: the bundles stage's verdicts, on files."""
+"""`metriport-streams fhir`: what the bundles stage makes of files."""
 
 import shutil
 import sys
@@ -14,7 +14,7 @@ from cli import fhir_check, output
 from cli.commands import removals
 from cli.output import Json
 from models.errors import Misconfigured
-from streams.bundles.validation.build import Standards, judges
+from streams.bundles.validation.build import Standards, validators
 
 app = typer.Typer(help="Check FHIR resources in files, and decide about removals that are held.", no_args_is_help=True)
 app.add_typer(removals.app, name="removals")
@@ -54,9 +54,9 @@ def check(
 
     Exit code 1 if any would be rejected, 2 if nothing here is FHIR.
     """
-    tools = judges()
+    tools = validators()
     with _on_disk(paths) as files:
-        report = fhir_check.check(files, tools, tools.checker(Standards(level=level)), with_data=with_data)
+        report = fhir_check.check(files, tools, tools.validator(Standards(level=level)), with_data=with_data)
     _print(report, with_data=with_data, as_json=as_json)
     if not report.holds_fhir:
         looked_at = f"{report.files} files looked at" if report.files else "no .json, .ndjson or .jsonl file there"

@@ -1,4 +1,4 @@
-"""What the FHIR bundles hold, judged, recognised and compared with what was there; see `streams.bundles.stage`."""
+"""Validate what FHIR bundles hold, match it, and publish what changed; see `streams.bundles.stage`."""
 
 from typing import Any
 

@@ -22,7 +22,7 @@ from streams.bundles.events import REMOVALS_HELD, WHEN_NOT_BELIEVED
 from streams.bundles.records import SnapshotRecords, as_json
 from streams.bundles.snapshot import clock, compare, diff, holds, manifest_format
 from streams.bundles.snapshot.brake import Brake
-from streams.bundles.snapshot.compare import Delivered, Examiner, Found
+from streams.bundles.snapshot.compare import ChunkValidator, Delivered, Found
 from streams.bundles.snapshot.diff import Difference, Grace, Rules, Snapshot
 from streams.bundles.snapshot.manifest import Manifest
 from streams.bundles.snapshot.resources import Resource
@@ -54,9 +54,9 @@ class BundlesJob(StepwiseJob):
 
     reads_decisions = True
 
-    def __init__(self, blobs: Blobs, examiner: Examiner, options: Options) -> None:
+    def __init__(self, blobs: Blobs, validator: ChunkValidator, options: Options) -> None:
         self._blobs = blobs
-        self._examiner = examiner
+        self._validator = validator
         self._options = options
         self._threads = ThreadPoolExecutor(_BUNDLES_AT_ONCE, "bundles")
         self._started: Future[None] | None = None
@@ -75,11 +75,11 @@ class BundlesJob(StepwiseJob):
         self.quarantine = prefix + topics.quarantine("bundles")
 
     def bound(self, _engine: object) -> None:
-        """Get the examiner ready while the group forms."""
-        self._started = self._threads.submit(self._examiner.start)
+        """Get the validator ready while the group forms."""
+        self._started = self._threads.submit(self._validator.start)
 
     async def assigned(self, _partitions: frozenset[int]) -> None:
-        """Take no work before the examiner answers."""
+        """Take no work before the validator answers."""
         assert self._started is not None, "the engine is bound first"
         await asyncio.wrap_future(self._started)
 
@@ -158,7 +158,7 @@ class BundlesJob(StepwiseJob):
         options = self._options
         delivered, rules = _delivered(record, bundle, options.validator_id), Rules(options.grace, options.brake)
         return compare.compare(
-            delivered, opened, manifest, self._examiner, resources_max=options.resources_max, rules=rules
+            delivered, opened, manifest, self._validator, resources_max=options.resources_max, rules=rules
         )
 
     def _published(

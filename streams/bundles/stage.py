@@ -36,7 +36,7 @@ def worker(settings: BundlesSettings) -> Stage:
 
 
 def _standards(settings: BundlesSettings) -> Standards:
-    """Return how resources are judged."""
+    """Return how resources are validated."""
     return Standards(
         level=settings.fhir_level,
         level_by_type=settings.fhir_level_by_type,
@@ -50,7 +50,7 @@ def _standards(settings: BundlesSettings) -> Standards:
 
 
 def _pool_limits(settings: BundlesSettings) -> PoolLimits:
-    """Return how many processes judge them, and how long they may take."""
+    """Return how many processes validate them, and how long they may take."""
     return PoolLimits(processes=settings.fhir_processes, resource_timeout_s=settings.resource_timeout_s)
 
 

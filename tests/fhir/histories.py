@@ -15,7 +15,7 @@ from pathlib import Path
 
 from models import telemetry
 from streams.bundles.snapshot.diff import Grace
-from tests.unit.bundles.stage import DAY_MS, PATIENT, LocalExaminer, Stage, derived_from, observation, patient
+from tests.unit.bundles.stage import DAY_MS, PATIENT, LocalValidator, Stage, derived_from, observation, patient
 
 SNAPSHOTS_PER_PATIENT = 40
 RESOLVED_MIN = 0.999
@@ -112,8 +112,8 @@ def _references(resource):
 
 def play(rnd, folder, snapshots, references, counts):
     """Play one patient's history; raise AssertionError where something does not hold."""
-    world, stage = World(rnd), Stage(LocalExaminer(), folder, Grace(2, 3 * DAY_MS))
-    spared = Stage(stage.examiner, folder, Grace(2, 3 * DAY_MS)) if rnd.random() < 0.2 else None
+    world, stage = World(rnd), Stage(LocalValidator(), folder, Grace(2, 3 * DAY_MS))
+    spared = Stage(stage.validator, folder, Grace(2, 3 * DAY_MS)) if rnd.random() < 0.2 else None
     for _ in range(snapshots):
         resources, facts = world.bundle()
         killed_after = rnd.randrange(12) if spared is not None and rnd.random() < 0.3 else None

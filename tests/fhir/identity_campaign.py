@@ -25,7 +25,7 @@ import structlog
 from streams.bundles.snapshot import manifest_format
 from tests.fhir import edits, pipeline
 from tests.fhir.pairs import DIFFERENT, SAME, is_taken_for_the_same
-from tests.unit.bundles.stage import PATIENT, LocalExaminer, Stage
+from tests.unit.bundles.stage import PATIENT, LocalValidator, Stage
 
 RECORD_RESOURCES = 60
 EDITED_ONE_IN = 25
@@ -74,12 +74,12 @@ class Snapshot:
 class World:
     """One patient's record and what can be made of it."""
 
-    def __init__(self, resources, seed, examiner):
+    def __init__(self, resources, seed, validator):
         self.rnd = random.Random(seed)
         self.record = pipeline.record(resources)
         self.documents = pipeline.documents(self.record, self.rnd)
         self.conversions = self.converted()
-        self.examiner = examiner
+        self.validator = validator
 
     def converted(self):
         return [pipeline.convert(document, self.record, self.rnd) for document in self.documents]
@@ -127,11 +127,11 @@ def scenarios(world):
     yield "edits and re-conversion", first, Snapshot(edited.resources, mixed.truth), {}, edited.made
 
 
-def play(before, after, facts, made, examiner):
+def play(before, after, facts, made, validator):
     """Deliver both snapshots and count."""
     tally = Tally(resources=len(after.resources), edits=len(made))
     with tempfile.TemporaryDirectory() as folder:
-        stage = Stage(examiner, Path(folder))
+        stage = Stage(validator, Path(folder))
         stage.deliver(before.resources, **facts)
         was = present_ids(stage)
         outputs = stage.deliver(after.resources, **facts)
@@ -199,11 +199,11 @@ def of_one_patient(resource):
 
 def campaign(found, seed=1):
     """Return a tally by scenario over records, and the hand-made pairs taken wrongly."""
-    examiner = LocalExaminer()
+    validator = LocalValidator()
     tallies = {}
     for number, resources in enumerate(found):
-        for name, before, after, facts, made in scenarios(World(resources, seed + number, examiner)):
-            tally, added = tallies.setdefault(name, Tally()), play(before, after, facts, made, examiner)
+        for name, before, after, facts, made in scenarios(World(resources, seed + number, validator)):
+            tally, added = tallies.setdefault(name, Tally()), play(before, after, facts, made, validator)
             for one in ("resources", "events", "phantoms", "false_merges", "edits", "found"):
                 setattr(tally, one, getattr(tally, one) + getattr(added, one))
             tally.by_type += added.by_type
@@ -212,9 +212,9 @@ def campaign(found, seed=1):
 
 def wrong_pairs():
     """Return the names of the hand-made pairs that are taken for the same and are not, or the other way round."""
-    examiner = LocalExaminer()
-    merged = [pair.name for pair in DIFFERENT if is_taken_for_the_same(pair, examiner)]
-    parted = [pair.name for pair in SAME if not is_taken_for_the_same(pair, examiner)]
+    validator = LocalValidator()
+    merged = [pair.name for pair in DIFFERENT if is_taken_for_the_same(pair, validator)]
+    parted = [pair.name for pair in SAME if not is_taken_for_the_same(pair, validator)]
     return merged, parted
 
 

@@ -129,16 +129,16 @@ def nasty(rnd):
     return copy.deepcopy(rnd.choice(NASTY))
 
 
-def compare(judges, count, seed, *folders):
+def compare(validators, count, seed, *folders):
     """Return how the compiled check and the library agree, and the mutants that only the first one accepts."""
     found, wrong = Counter(), []
     for resource in mutants(corpus(*folders), random.Random(seed), count):
         raw = orjson.dumps(resource)
         resource_type = resource.get("resourceType")
-        if not isinstance(resource_type, str) or resource_type not in judges.library.classes:
+        if not isinstance(resource_type, str) or resource_type not in validators.library.classes:
             found["unroutable"] += 1
             continue
-        fast, library = accepts(judges.fast, resource, raw), judges.library.failure(resource) is None
+        fast, library = accepts(validators.fast, resource, raw), validators.library.failure(resource) is None
         found[f"compiled {'yes' if fast else 'no'}, library {'yes' if library else 'no'}"] += 1
         if fast and not library:
             wrong.append(resource)
@@ -166,10 +166,10 @@ def _in_folders(folders):
 
 
 def main():
-    from streams.bundles.validation.build import judges  # noqa: PLC0415 - takes seconds
+    from streams.bundles.validation.build import validators  # noqa: PLC0415 - takes seconds
 
     count, seed, *folders = sys.argv[1:]
-    found, wrong = compare(judges(), int(count), int(seed), *folders)
+    found, wrong = compare(validators(), int(count), int(seed), *folders)
     print(dict(found), "only the compiled check accepts:", len(wrong))  # noqa: T201
     sys.exit(1 if wrong else 0)
 

@@ -654,10 +654,10 @@ def of_links():
 SAME = [*of_new_ids(), *of_lists(), *of_more(), *of_identifiers(), *of_context(), *of_links()]
 
 
-def is_taken_for_the_same(pair, examiner):
+def is_taken_for_the_same(pair, validator):
     """Whether the last resource of the second bundle, and all that are with it, are known from the first."""
     with tempfile.TemporaryDirectory() as folder:
-        stage = Stage(examiner, Path(folder))
+        stage = Stage(validator, Path(folder))
         first = stage.deliver(written(pair.first))
         outputs = stage.deliver(written(pair.second))
     if any(one.snapshot["reason"] or one.counts.get("rejected") for one in (first, outputs)):

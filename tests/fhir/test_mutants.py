@@ -5,47 +5,47 @@ import random
 import orjson
 import pytest
 
-from streams.bundles.validation.build import Standards, judges
-from streams.bundles.validation.chunk import Chunk, examine
+from streams.bundles.validation.build import Standards, validators
+from streams.bundles.validation.chunk import Chunk, validate
 from tests.fhir.mutants import compare, corpus, mutants
 
 MUTANTS = 3000
 
 
 @pytest.fixture(scope="module")
-def our_judges():
-    return judges()
+def our_validators():
+    return validators()
 
 
-def test_nothing_passes_the_compiled_check_that_the_library_rejects(our_judges):
-    found, wrong = compare(our_judges, MUTANTS, 20)
+def test_nothing_passes_the_compiled_check_that_the_library_rejects(our_validators):
+    found, wrong = compare(our_validators, MUTANTS, 20)
 
     assert wrong == []
     assert found["compiled yes, library yes"] > MUTANTS / 5
 
 
 @pytest.mark.parametrize("level", ["structure", "lint"])
-def test_every_mutant_gets_a_verdict_and_a_valid_outcome_if_refused(our_judges, level):
-    checker = our_judges.checker(Standards(level=level))
+def test_every_mutant_gets_a_result_and_a_valid_outcome_if_refused(our_validators, level):
+    validator = our_validators.validator(Standards(level=level))
     spoiled = [orjson.dumps(resource) for resource in mutants(corpus(), random.Random(level), MUTANTS)]
 
-    findings = examine(checker, Chunk(spoiled)).findings
+    results = validate(validator, Chunk(spoiled)).resources
 
-    assert {finding.finding for finding in findings} <= {"accepted", "flagged", "rejected", "unchecked"}
-    outcomes = [orjson.loads(finding.outcome) for finding in findings if finding.outcome]
-    assert [failure for outcome in outcomes if (failure := our_judges.library.failure(outcome))] == []
-    assert checker.mismatches == 0
+    assert {result.status for result in results} <= {"accepted", "flagged", "rejected", "unchecked"}
+    outcomes = [orjson.loads(result.outcome) for result in results if result.outcome]
+    assert [failure for outcome in outcomes if (failure := our_validators.library.failure(outcome))] == []
+    assert validator.mismatches == 0
 
 
-def test_bytes_cut_or_flipped_anywhere_get_a_verdict(our_judges):
-    checker = our_judges.checker(Standards())
+def test_bytes_cut_or_flipped_anywhere_get_a_result(our_validators):
+    validator = our_validators.validator(Standards())
     rnd = random.Random(5)
     samples = [orjson.dumps(resource) for group in corpus().values() for resource in group]
     spoiled = [flipped(rnd.choice(samples), rnd) for _ in range(MUTANTS)]
 
-    findings = examine(checker, Chunk(spoiled)).findings
+    results = validate(validator, Chunk(spoiled)).resources
 
-    assert len(findings) == MUTANTS
+    assert len(results) == MUTANTS
 
 
 def flipped(raw, rnd):

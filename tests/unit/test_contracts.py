@@ -202,7 +202,7 @@ async def _links(kafka):
 
 def _bundles(folder):
     """A patient's snapshots: what is created, updated, refused, too large, held, removed and folded into another."""
-    stage = bundles.Stage(bundles.LocalExaminer(), folder)
+    stage = bundles.Stage(bundles.LocalValidator(), folder)
     url = "https://public.metriport.com/fhir/StructureDefinition/doc-id-extension.json"
     many = [bundles.patient(), *(bundles.observation(number) for number in range(30))]
     of_document = bundles.observation(40, extension=[{"url": url, "valueString": "d-1"}])

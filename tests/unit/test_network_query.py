@@ -54,7 +54,7 @@ class Way:
 
     def go(self, names):
         asyncio.run(self._deliveries_and_links(names))
-        stage = bundles.Stage(bundles.LocalExaminer(), self._folder)
+        stage = bundles.Stage(bundles.LocalValidator(), self._folder)
         for number, row in enumerate(self.kafka.logs[PREFIX + topics.BUNDLES, 0]):
             stage.deliver_record(bundles.SourceRecord(row.value, number, headers=tuple(row.headers)))
         self.bundles = stage

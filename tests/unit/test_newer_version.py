@@ -11,7 +11,7 @@ from streams.engine.work.plan import plan_batch
 from streams.links import link as codec
 from streams.patients.job import PatientsJob
 from tests.unit import contract
-from tests.unit.bundles.stage import DECISIONS, LocalExaminer, SourceRecord, Stage, observation
+from tests.unit.bundles.stage import DECISIONS, LocalValidator, SourceRecord, Stage, observation
 from tests.unit.engine.fakes import Record
 from tests.unit.links.stage import running
 
@@ -108,7 +108,7 @@ def test_a_record_with_a_field_and_a_reason_that_are_not_known_is_read_and_writt
 
 @pytest.fixture
 def stage(tmp_path):
-    return Stage(LocalExaminer(), tmp_path)
+    return Stage(LocalValidator(), tmp_path)
 
 
 def test_a_bundle_with_a_field_that_is_not_known_is_processed(stage):

@@ -1,6 +1,6 @@
 """Compare one bundle with what is known: scan, validate, match, fold. Nothing is published on the way.
 
-Each step makes values of its own from those of the step before: `Candidate`, `Finding`, `Resource`, `Difference`.
+Each step makes values of its own from those of the step before: `Candidate`, `Validated`, `Resource`, `Difference`.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from streams.bundles.snapshot.manifest import Entry, Manifest
 from streams.bundles.snapshot.resources import Resource
 from streams.bundles.snapshot.scan import Candidate
 from streams.bundles.snapshot.subjects import OTHER_PATIENT, Subjects
-from streams.bundles.validation.chunk import CRASHED, CRASHED_MAX, REFUSED, Finding
+from streams.bundles.validation.chunk import CRASHED, CRASHED_MAX, REFUSED, Validated
 
 _BLOCK_BYTES = 2**20  # of the bundle that are split at once
 _ENTRY_BYTES_MAX = 64 * 2**20
@@ -33,14 +33,14 @@ _ENCOUNTER = "Encounter"
 Seen: TypeAlias = list[tuple[Entry, bytes]]
 
 
-class Examiner(Protocol):
-    """Whoever judges resources; the pool does."""
+class ChunkValidator(Protocol):
+    """What validates resources chunk by chunk: the pool does."""
 
     def start(self) -> None:
         """Get ready."""
 
-    def examine(self, chunks: Iterable[list[bytes]], moved: Callable[[], None]) -> Iterator[list[Finding]]:
-        """Yield the findings on each chunk, in the order of its resources; take only a few chunks ahead.
+    def validate(self, chunks: Iterable[list[bytes]], moved: Callable[[], None]) -> Iterator[list[Validated]]:
+        """Yield the results of each chunk, in the order of its resources; take only a few chunks ahead.
 
         Call `moved`, from any thread, whenever resources were looked at.
         """
@@ -70,7 +70,7 @@ def compare(
     delivered: Delivered,
     bundle: BundleFile,
     manifest: Manifest,
-    examiner: Examiner,
+    validator: ChunkValidator,
     *,
     resources_max: int,
     rules: Rules,
@@ -92,7 +92,7 @@ def compare(
     if diff.is_stale(manifest, snapshot, coverage):
         return _STALE
 
-    results = _validated(bundle, candidates, examiner)
+    results = _validated(bundle, candidates, validator)
     _refuse_strangers(patient, seen, candidates, results)
 
     known = [entry for entry, _ in seen]
@@ -152,16 +152,16 @@ def _coverage(delivered: Delivered, manifest: Manifest, seen: Seen, candidates: 
     return Coverage(next((name for name in names if name in scopes), first), complete=bool(names))
 
 
-def _validated(bundle: BundleFile, candidates: list[Candidate], examiner: Examiner) -> list[Finding]:
+def _validated(bundle: BundleFile, candidates: list[Candidate], validator: ChunkValidator) -> list[Validated]:
     """Return the result of each candidate; raise `Poison` if too many crashed."""
     chunks = ([bundle.bytes(each.start, each.end) for each in chunk] for chunk in _chunks(candidates))
-    results: list[Finding] = []
+    results: list[Validated] = []
     outcomes: dict[bytes, bytes] = {}  # a bundle of nothing but what is refused has a million of the same
-    for result in chain.from_iterable(examiner.examine(chunks, bundle.progress.moved)):
+    for result in chain.from_iterable(validator.validate(chunks, bundle.progress.moved)):
         if result.outcome:
             result.outcome = outcomes.setdefault(result.outcome, result.outcome)
         results.append(result)
-    if sum(result.finding == CRASHED for result in results) > CRASHED_MAX:
+    if sum(result.status == CRASHED for result in results) > CRASHED_MAX:
         raise Poison("too_costly")
     return results
 
@@ -180,7 +180,7 @@ def _chunks(candidates: list[Candidate]) -> Iterator[list[Candidate]]:
         yield chunk
 
 
-def _refuse_strangers(patient: str, seen: Seen, candidates: list[Candidate], results: list[Finding]) -> None:
+def _refuse_strangers(patient: str, seen: Seen, candidates: list[Candidate], results: list[Validated]) -> None:
     """Refuse what is about another patient, in `results`; raise if a bundle without a Patient is not about ours."""
     if not candidates:
         return
@@ -204,7 +204,7 @@ def _refuse_strangers(patient: str, seen: Seen, candidates: list[Candidate], res
         if strangers[candidate.subject] or is_other_patient:
             results[number] = msgspec.structs.replace(
                 results[number],
-                finding="rejected",
+                status="rejected",
                 validation=f"subject {OTHER_PATIENT}",
                 outcome=subjects.refusal(candidate.type),
             )

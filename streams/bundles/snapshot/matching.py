@@ -19,7 +19,7 @@ from streams.bundles.snapshot.references import Resolver
 from streams.bundles.snapshot.resources import Resource
 from streams.bundles.snapshot.scan import Candidate
 from streams.bundles.snapshot.similar import SimilarEntries
-from streams.bundles.validation.chunk import REFUSED, Finding
+from streams.bundles.validation.chunk import REFUSED, Validated
 
 SHARED_TYPES = frozenset({"Medication", "Practitioner", "Organization", "Location"})
 
@@ -28,7 +28,7 @@ def match(
     manifest: Manifest,
     seen: Sequence[Entry],
     candidates: Sequence[Candidate],
-    results: Sequence[Finding],
+    results: Sequence[Validated],
     *,
     fold: bool,
 ) -> list[Resource]:
@@ -44,7 +44,7 @@ def match(
             candidate.type,
             candidate.id,
             candidate.aliases,
-            result.finding,
+            result.status,
             result.validation,
             result.text,
             result.facets,

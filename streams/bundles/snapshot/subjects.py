@@ -10,8 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from models.fhir_types import SUBJECTS
-from streams.bundles.validation.issues import Issue
-from streams.bundles.validation.outcome import operation_outcome
+from streams.bundles.validation.issues import Issue, operation_outcome
 
 OTHER_PATIENT: Final = "other_patient"
 VERSION = "1"  # part of the validator's id: a change has everything looked at again once

@@ -1,4 +1,4 @@
-"""The three that judge a resource - library, compiled check, lint - built once and tried before they are trusted."""
+"""Build the validators once: fhir.resources, the fast path and lint. Self-test the fast path before it is used."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ import msgspec
 import orjson
 
 from streams.bundles.validation import fast_bytes, fast_dict, lint
-from streams.bundles.validation.fast_dict import FastCheck
+from streams.bundles.validation.fast_dict import FastPath
 from streams.bundles.validation.fhir_resources import Library, versions
 from streams.bundles.validation.limits import Limits
-from streams.bundles.validation.validator import Check, Checker, Level, Levels
+from streams.bundles.validation.validator import Check, Level, Levels, Validator
 
 _Built = TypeVar("_Built")
 
-# The compiled check leans on private shapes of these: it is used only with the versions it was fuzzed with.
+# The fast path leans on private shapes of these: it is used only with the versions it was fuzzed with.
 _FUZZED = {"fhir.resources": "8.3.0", "fhir-core": "1.1.12", "pydantic": "2.14"}
 
 _EXAMPLES: tuple[dict[str, Any], ...] = (
@@ -40,7 +40,7 @@ _EXAMPLES: tuple[dict[str, Any], ...] = (
 
 
 class Standards(msgspec.Struct, frozen=True):
-    """How resources are to be judged; the same for every process."""
+    """How resources are validated; the same for every process."""
 
     level: Level = "structure"
     level_by_type: dict[str, Level] = {}
@@ -54,16 +54,16 @@ class Standards(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Judges:
-    """Library, compiled check and lint. Without a compiled check the library judges alone, and slowly."""
+class Validators:
+    """Library, fast path and lint. Without a fast path the library validates alone, and slowly."""
 
     library: Library
-    fast: FastCheck | None
+    fast: FastPath | None
     lint: Check | None
 
-    def checker(self, standards: Standards) -> Checker:
-        """Return a checker that judges by `standards`."""
-        return Checker(
+    def validator(self, standards: Standards) -> Validator:
+        """Return a validator that goes by `standards`."""
+        return Validator(
             self.library,
             levels=Levels(standards.level, standards.level_by_type),
             limits=Limits(
@@ -75,21 +75,21 @@ class Judges:
         )
 
 
-def judges() -> Judges:
-    """Build the judges. A compiled check or a lint that cannot be built, or disagrees with the library, is left out."""
+def validators() -> Validators:
+    """Build the validators. A fast path or a lint that cannot be built, or disagrees with the library, is left out."""
     library = Library()
     fast = _built(_fast, library) if _is_fuzzed() else None
     if fast is not None and not _agrees(fast, library):
         fast = None
-    return Judges(library, fast, _built(lint.warning, library))
+    return Validators(library, fast, _built(lint.warning, library))
 
 
 def validator_id() -> str:
-    """Return what decided a verdict, for the record."""
+    """Return what decides a result: versions, for the manifest."""
     return " ".join(f"{name}={version}" for name, version in versions().items()) + f" lint={lint.VERSION}"
 
 
-def _fast(classes: Mapping[str, Any]) -> FastCheck:
+def _fast(classes: Mapping[str, Any]) -> FastPath:
     read, check = fast_bytes.accepting(classes), fast_dict.accepting(classes)
 
     def fast(resource: object, raw: bytes) -> object:
@@ -113,11 +113,11 @@ def _built(build: Callable[[Any], _Built], library: Library) -> _Built | None:
         return None
 
 
-def _agrees(fast: FastCheck, library: Library) -> bool:
+def _agrees(fast: FastPath, library: Library) -> bool:
     for example in _EXAMPLES:
         try:
             fast(example, orjson.dumps(example))
-        except Exception:  # noqa: BLE001, S112 - a no of the compiled check means nothing
+        except Exception:  # noqa: BLE001, S112 - what the fast path rejects, the library may accept
             continue
         if library.failure(example) is not None:
             return False

@@ -1,5 +1,6 @@
-"""A fast yes: what passes here passes the library too. A no means nothing; the library has to look.
+"""Fast path over parsed JSON: accepts a subset of what fhir.resources accepts.
 
+Anything it rejects is validated again by the library.
 Stricter than the library where that is cheaper (Python field names, JSON in strings, rare date forms), never laxer.
 """
 
@@ -8,14 +9,15 @@ from typing import Any, TypeAlias
 
 from pydantic_core import core_schema as cs
 
-from streams.bundles.validation.schema import Checks, Element, Schema, assemble
+from streams.bundles.validation.schema import Checks, Element, Schema, assemble, python_primitive
 
 _YEAR = "[1-9][0-9]{3}"
 _MONTH = "(?:0[1-9]|1[0-2])"
 _DAY = f"(?:{_MONTH}-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
 _ZONE = "(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9])"
-# The everyday forms, seen by a regular expression in Rust; all others go the library's way through Python.
+# The everyday forms of https://hl7.org/fhir/R4/datatypes.html#dateTime and the like.
+# They are seen by a regular expression in Rust; all others go the library's way through Python.
 EVERYDAY_TIMES = {
     "Date": f"^{_YEAR}-{_DAY}$|^{_YEAR}(?:-{_MONTH})?$",
     "DateTime": f"^{_YEAR}-{_DAY}(?:T{_CLOCK}{_ZONE})?$|^{_YEAR}(?:-{_MONTH})?$",
@@ -50,10 +52,10 @@ _EXTENSION_KEYS = frozenset(
 _SPARED_FIELDS_MIN = 20
 _UNDERSCORE = b'"_'
 
-FastCheck: TypeAlias = Callable[[object, bytes], object]
+FastPath: TypeAlias = Callable[[object, bytes], object]
 
 
-def accepting(classes: Mapping[str, Any]) -> FastCheck:
+def accepting(classes: Mapping[str, Any]) -> FastPath:
     """Return a check of a parsed resource and its bytes that raises unless the library would accept.
 
     Raise `Unassembled` if it cannot be built.
@@ -130,10 +132,3 @@ def _quick(schema: Schema) -> Any:  # noqa: ANN401 - a core schema
     if name == "Url" and schema["schema"]["type"] == "str":
         return cs.str_schema(strict=True)
     return None
-
-
-def python_primitive(schema: Schema) -> str:
-    """Return the library's name of a primitive that it checks in Python."""
-    function = schema["function"]["function"]
-    owner = getattr(function, "__self__", None)
-    return str(owner.__name__) if owner is not None else getattr(function, "__qualname__", "").partition(".")[0]

@@ -1,4 +1,4 @@
-"""fhir.resources as we use it: FHIR 4.0.1 resources, checked with the 4.3.0 (R4B) classes, one at a time.
+"""Wrap fhir.resources: FHIR 4.0.1 resources, validated with its 4.3.0 (R4B) classes, one at a time.
 
 The library raises far more than `ValidationError` on bad input, so nothing here lets an exception out but `Unlisted`.
 """
@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_origin
 from models.fhir_types import R4_ONLY_TYPES, R4_TYPES
 
 FHIR_VERSION = "4.0.1"
-ID_CHARS_MAX = 64
+ID_CHARS_MAX = 64  # https://hl7.org/fhir/R4/datatypes.html#id
 
 
 class Library:
@@ -46,7 +46,7 @@ class Library:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that decide a verdict."""
+    """Return the versions that decide a result."""
     return {name: importlib.metadata.version(name) for name in ("fhir.resources", "fhir-core", "pydantic")}
 
 

@@ -1,13 +1,14 @@
-"""What is wrong with a resource, without saying what was in it.
+"""Say what is wrong with a resource, as a FHIR OperationOutcome, without saying what was in it.
 
 The library's own messages quote values, so none is passed on: an issue is a code, a kind, a place, and a sentence of
 ours.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+import orjson
 from pydantic import ValidationError
 
 Severity = Literal["fatal", "error", "warning", "information"]
@@ -15,7 +16,7 @@ Severity = Literal["fatal", "error", "warning", "information"]
 _NAME = re.compile(r"^_?[A-Za-z][A-Za-z0-9]{0,31}$")  # the longest of FHIR's has 29
 _INTERNAL = frozenset({"root", "resource_type"})
 
-# pydantic's kind: FHIR's issue code and what we say.
+# pydantic's kind: what we say, and FHIR's code of https://hl7.org/fhir/R4/valueset-issue-type.html.
 _MEANINGS: dict[str, tuple[str, str]] = {
     "missing": ("required", "A required element is missing."),
     "model_field_validation.missing": ("required", "A required element is missing."),
@@ -37,6 +38,7 @@ _SAY_ALL = frozenset({"extra_forbidden", "unnamed", "empty_element", "too_short"
 _CHOICE_NONE = ("required", "One of the types of a choice is required.")
 _CHOICE_MANY = ("structure", "Only one of the types of a choice may be there.")
 _VALUE = ("value", "The value is not one of this data type.")
+_KINDS_SYSTEM = "https://docs.pydantic.dev/errors"
 _LIMIT = "The resource is over a limit: {}."
 
 
@@ -116,3 +118,17 @@ def _crash(resource_type: str, failure: Exception) -> Issue:
         name, "exception"
     )
     return Issue("fatal", code, name, resource_type, "The resource cannot be read as FHIR 4.0.1.")
+
+
+def operation_outcome(issues: Iterable[Issue]) -> bytes:
+    """Return `issues` as an OperationOutcome in JSON (https://hl7.org/fhir/R4/operationoutcome.html)."""
+    entries = [
+        {
+            "severity": issue.severity,
+            "code": issue.code,
+            "details": {"coding": [{"system": _KINDS_SYSTEM, "code": issue.kind}], "text": issue.text},
+            "expression": [issue.expression],
+        }
+        for issue in issues
+    ]
+    return orjson.dumps({"resourceType": "OperationOutcome", "issue": entries})

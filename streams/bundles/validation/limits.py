@@ -1,4 +1,4 @@
-"""What one resource may cost, decided on its bytes before anything parses them.
+"""Decide on a resource's bytes, before anything parses them, whether it costs too much.
 
 The cost of a resource is its elements, not its bytes: 15 MB of tiny elements take 70 times their size in memory.
 """

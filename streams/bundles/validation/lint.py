@@ -1,6 +1,7 @@
-"""A second opinion from what the library knows and does not enforce. It warns; it never decides.
+"""Warn of what the library knows and does not enforce: a second opinion, which never decides.
 
-Required bindings, reference targets, nothing empty, nothing null, JSON's own booleans, numbers and texts.
+Required bindings (https://hl7.org/fhir/R4/terminologies.html#required), reference targets, nothing empty,
+nothing null, JSON's own booleans, numbers and texts.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_core import core_schema as cs
 
 from models.fhir_types import R4_TYPES
-from streams.bundles.validation.schema import Checks, Element, Schema, assemble
+from streams.bundles.validation.schema import Checks, Element, Schema, assemble, python_primitive
 
 VERSION = "2"
 _TEXTUAL = ("Date", "DateTime", "Instant", "Time")
@@ -27,7 +28,7 @@ class _Strict:
         kind = schema["type"]
         if kind in {"bool", "int"}:
             return {**schema, "strict": True}
-        if kind == "function-wrap" and _owner(schema) in _TEXTUAL:
+        if kind == "function-wrap" and python_primitive(schema) in _TEXTUAL:
             return dict(cs.chain_schema([cs.str_schema(strict=True), schema]))
         if kind == "str":
             return _text(schema, element)
@@ -53,12 +54,6 @@ class _Strict:
         if checks is not None:
             schema = cs.no_info_after_validator_function(checks.function(), schema)
         return dict(cs.no_info_after_validator_function(_something, schema))
-
-
-def _owner(schema: Schema) -> str:
-    function = schema["function"]["function"]
-    owner = getattr(function, "__self__", None)
-    return owner.__name__ if owner is not None else getattr(function, "__qualname__", "").partition(".")[0]
 
 
 def _text(schema: Schema, element: Element) -> Schema:

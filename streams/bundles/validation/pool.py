@@ -1,4 +1,4 @@
-"""Processes that examine resources, so that the event loop never does and one bad resource never takes others with it.
+"""Validate resources in processes: the event loop never does, and one bad resource takes no others with it.
 
 A chunk whose process dies or hangs is given again, resource by resource; the one that does it twice is called crashed.
 """
@@ -20,11 +20,11 @@ import msgspec
 from models.errors import MetriportStreamsError
 from streams.bundles import events
 from streams.bundles.validation.build import Standards
-from streams.bundles.validation.chunk import CRASHED_MAX, Chunk, Examined, Finding, crashed
+from streams.bundles.validation.chunk import CRASHED_MAX, Chunk, ChunkResult, Validated, crashed
 from streams.bundles.validation.pool_process import work
 from streams.engine.job import Unavailable
 
-_EXAMINED = msgspec.msgpack.Decoder(Examined)
+_RESULT = msgspec.msgpack.Decoder(ChunkResult)
 
 
 class Lost(MetriportStreamsError):
@@ -33,7 +33,7 @@ class Lost(MetriportStreamsError):
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """How many processes there are, and how long they may take."""
+    """How many processes there are, and how long they may take; the first and the last are settings."""
 
     processes: int = 1
     start_timeout_s: float = 120.0
@@ -42,19 +42,19 @@ class PoolLimits:
 
 
 class Pool:
-    """`start`, `examine`, `close`; or as a context manager. Any thread may use it, but not the event loop."""
+    """`start`, `validate`, `close`; or as a context manager. Any thread may use it, but not the event loop."""
 
     def __init__(self, standards: Standards, limits: PoolLimits) -> None:
         self._limits = limits
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["streams.bundles.validation.preload"])
-        self._workers = [_Worker(context, standards, limits) for _ in range(limits.processes)]
-        self._idle: Queue[_Worker] = Queue()
+        self._processes = [_PoolProcess(context, standards, limits) for _ in range(limits.processes)]
+        self._idle: Queue[_PoolProcess] = Queue()
         self._threads = ThreadPoolExecutor(limits.processes, "fhir-pool")
         self._library_only = False
         self._starting = Lock()
         self._counting = Lock()
-        self._unstarted = list(self._workers)
+        self._unstarted = list(self._processes)
         self.audited = 0
         self.mismatches = 0
         self.lost = 0
@@ -78,85 +78,85 @@ class Pool:
 
     def close(self) -> None:
         """End all processes. They also end by themselves when this process does."""
-        for worker in self._workers:
-            worker.close()
+        for process in self._processes:
+            process.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @property
     def pids(self) -> list[int]:
-        """The process ids of the workers."""
-        return [pid for worker in self._workers if (pid := worker.pid) is not None]
+        """The process ids, for tests and benches."""
+        return [pid for process in self._processes if (pid := process.pid) is not None]
 
-    def examine(
+    def validate(
         self, chunks: Iterable[list[bytes]], moved: Callable[[], None] = lambda: None
-    ) -> Iterator[list[Finding]]:
-        """Yield the findings on each chunk, in the order of its resources. Never raises on what is in them.
+    ) -> Iterator[list[Validated]]:
+        """Yield the results of each chunk, in the order of its resources. Never raises on what is in them.
 
-        Takes no more chunks than can be worked on, and one that waits. Calls `moved` whenever resources were looked
+        Takes as many chunks as there are processes, and one more. Calls `moved` whenever resources were looked
         at, and raises what that raises. Looks at no resource alone once more than `CRASHED_MAX` have crashed: all that
         would be looked at alone count as crashed, too. Raises `Unavailable` if a lost process cannot be replaced.
         """
         self.start()
-        inquiry = _Inquiry(moved)
-        ahead: deque[Future[list[Finding]]] = deque()
+        run = _Run(moved)
+        ahead: deque[Future[list[Validated]]] = deque()
         for chunk, is_only in _only(chunks):
             if is_only:
-                yield self._examine(chunk, inquiry)  # a way to another thread and back costs as much as some resources
+                yield self._chunk(chunk, run)  # a way to another thread and back costs as much as some resources
                 return
-            ahead.append(self._threads.submit(self._examine, chunk, inquiry))
-            if len(ahead) > len(self._workers):
+            ahead.append(self._threads.submit(self._chunk, chunk, run))
+            if len(ahead) > len(self._processes):
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
 
-    def _examine(self, chunk: list[bytes], inquiry: "_Inquiry") -> list[Finding]:
+    def _chunk(self, chunk: list[bytes], run: "_Run") -> list[Validated]:
         try:
-            return self._ask(chunk, self._limits.chunk_timeout_s, inquiry)
+            return self._ask(chunk, self._limits.chunk_timeout_s, run)
         except Lost:
-            return [self._alone(raw, inquiry) for raw in chunk]
+            return [self._alone(raw, run) for raw in chunk]
 
-    def _alone(self, raw: bytes, inquiry: "_Inquiry") -> Finding:
+    def _alone(self, raw: bytes, run: "_Run") -> Validated:
         for _ in range(2):
-            if inquiry.crashed > CRASHED_MAX:
+            if run.crashed > CRASHED_MAX:
                 break
             try:
-                return self._ask([raw], self._limits.resource_timeout_s, inquiry)[0]
+                return self._ask([raw], self._limits.resource_timeout_s, run)[0]
             except Lost as loss:
                 if isinstance(loss.__cause__, TimeoutError):
                     break
-        inquiry.crashed += 1
+        run.crashed += 1
         return crashed()
 
-    def _ask(self, resources: list[bytes], timeout_s: float, inquiry: "_Inquiry") -> list[Finding]:
+    def _ask(self, resources: list[bytes], timeout_s: float, run: "_Run") -> list[Validated]:
         # Not kept from one question to the next: other bundles wait for it, too.
-        worker = self._idle.get()
+        process = self._idle.get()
         try:
-            examined = worker.ask(Chunk(resources, self._library_only), timeout_s)
+            result = process.ask(Chunk(resources, self._library_only), timeout_s)
         except Lost:
             with self._counting:
                 self.lost += 1
             events.PROCESS_LOST()
             raise
         finally:
-            self._idle.put(worker)
-            inquiry.moved()
-        if examined.audited:
-            self._count(examined)
-        return examined.findings
+            self._idle.put(process)
+            run.moved()
+        if result.audited:
+            self._count(result)
+        return result.resources
 
-    def _count(self, examined: Examined) -> None:
+    def _count(self, result: ChunkResult) -> None:
         with self._counting:
-            self.audited += examined.audited
-            self.mismatches += examined.mismatches
-            # One wrong yes is one too many: from here on the library judges everything.
-            self._library_only = self._library_only or examined.mismatches > 0
-        events.AUDITED(examined.audited)
-        if examined.mismatches:
-            events.MISMATCHED(examined.mismatches)
+            self.audited += result.audited
+            self.mismatches += result.mismatches
+            # One resource wrongly accepted is one too many: from here on the library validates everything.
+            self._library_only = self._library_only or result.mismatches > 0
+        events.AUDITED(result.audited)
+        if result.mismatches:
+            events.MISMATCHED(result.mismatches)
 
 
 @dataclass
-class _Inquiry:
+class _Run:
     """One bundle's resources on their way through the pool."""
 
     moved: Callable[[], None]
@@ -173,7 +173,7 @@ def _only(chunks: Iterable[list[bytes]]) -> Iterator[tuple[list[bytes], bool]]:
             yield from ((chunk, False) for chunk in chain([second], rest))
 
 
-class _Worker:
+class _PoolProcess:
     """A process and the line to it. Started when first asked, and again after it was lost."""
 
     def __init__(self, context: ForkServerContext, standards: Standards, limits: PoolLimits) -> None:
@@ -193,7 +193,7 @@ class _Worker:
         if self._line is None:
             self._line = self._begun()
 
-    def ask(self, chunk: Chunk, timeout_s: float) -> Examined:
+    def ask(self, chunk: Chunk, timeout_s: float) -> ChunkResult:
         self.start()
         line = self._line
         assert line is not None
@@ -202,7 +202,7 @@ class _Worker:
             if not line.poll(timeout_s):
                 self.end()
                 raise Lost from TimeoutError()
-            return _EXAMINED.decode(line.recv_bytes())
+            return _RESULT.decode(line.recv_bytes())
         except (EOFError, OSError):
             self.end()
             raise Lost from None

@@ -1,8 +1,8 @@
-"""One pydantic-core schema for any resource, stitched together from the library's own field schemas.
+"""Build one pydantic-core schema for any resource from the library's own field schemas.
 
 The library leaves pydantic-core for every nested element and starts a new validation there. Here the same field schemas
 are joined by reference, so that a resource is walked once. What a field, a list or an element may be beyond that is the
-rules' business: `compiled` has the rules of a fast yes, `lint` those of a second opinion.
+rules' business: `fast_dict` and `fast_bytes` have those of the fast paths, `lint` those of a second opinion.
 This leans on private shapes of pydantic and fhir-core; both are pinned, and a shape not known raises `Unassembled`.
 """
 
@@ -21,7 +21,7 @@ _WRAP = "FhirBase.__get_pydantic_core_schema__.<locals>._validate"
 
 
 class Unassembled(MetriportStreamsError):
-    """The library or pydantic has a shape that is not known here; the library alone must judge."""
+    """The library or pydantic has a shape that is not known here; the library alone must validate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,6 @@ class Element:
     """What the library says about one field beside its schema."""
 
     alias: str
-    name: str
     extra: Mapping[str, Any]
 
 
@@ -122,7 +121,7 @@ class _Assembly:
         fields: dict[str, Any] = {}
         schemas, before = _fields(cls)
         for name, field in schemas.items():
-            element = Element(field.get("validation_alias", name), name, cls.model_fields[name].json_schema_extra or {})
+            element = Element(field.get("validation_alias", name), cls.model_fields[name].json_schema_extra or {})
             schema = field["schema"]
             required = schema["type"] != "default"
             converted: Any = self._convert(schema if required else schema["schema"], element)
@@ -156,6 +155,13 @@ class _Assembly:
             raise Unassembled(path)
         data_type = path.rpartition(".")[2]
         return self._rules.nested(dict(self._reference(source.get_model_klass())), element, data_type=data_type)
+
+
+def python_primitive(schema: Schema) -> str:
+    """Return the library's name of a primitive that it checks in Python."""
+    function = schema["function"]["function"]
+    owner = getattr(function, "__self__", None)
+    return str(owner.__name__) if owner is not None else getattr(function, "__qualname__", "").partition(".")[0]
 
 
 def _source(schema: Schema) -> Any:  # noqa: ANN401

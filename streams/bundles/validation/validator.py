@@ -1,6 +1,6 @@
-"""The verdict on one resource. Nothing that arrives makes this raise.
+"""Validate one resource. Nothing that arrives makes this raise.
 
-The compiled check says yes quickly; every no, and a sample of the yeses, goes to the library, which has the last word.
+The fast path accepts most; whatever it rejects, and a sample of what it accepts, goes to the library, which decides.
 """
 
 import copy
@@ -13,33 +13,33 @@ import orjson
 from models.fhir_types import R4_ONLY_TYPES
 from streams.bundles.resource.malformed import DUPLICATE_MEMBER, SENTENCES, has_duplicate_member, why_not_json
 from streams.bundles.validation import issues as wrong
-from streams.bundles.validation.fast_dict import FastCheck
+from streams.bundles.validation.fast_dict import FastPath
 from streams.bundles.validation.fhir_resources import Library
 from streams.bundles.validation.issues import Issue, Severity
 from streams.bundles.validation.limits import Limits, exceeded
 
 Level = Literal["off", "structure", "lint"]
-Finding = Literal["accepted", "flagged", "rejected", "unchecked"]
+Status = Literal["accepted", "flagged", "rejected", "unchecked"]
 Check = Callable[[object], object]
 
 _SHIMMED = b'"_value'
 
 
-class Verdict(NamedTuple):
-    """What was found about one resource, and at which level it was looked at."""
+class Result(NamedTuple):
+    """What validation found about one resource, and at which level it was looked at."""
 
-    finding: Finding
+    status: Status
     level: Level
     issues: tuple[Issue, ...] = ()
 
     @property
     def header(self) -> str:
         """The value of `x-validation`."""
-        return f"{self.level} {self.finding}"
+        return f"{self.level} {self.status}"
 
 
-# Nearly every verdict there is, made once.
-_ACCEPTED: Mapping[Level, Verdict] = {level: Verdict("accepted", level) for level in ("off", "structure", "lint")}
+# Nearly every result there is, made once.
+_ACCEPTED: Mapping[Level, Result] = {level: Result("accepted", level) for level in ("off", "structure", "lint")}
 ACCEPTED = _ACCEPTED["structure"]
 
 
@@ -55,8 +55,8 @@ class Levels:
         return self.by_type.get(resource_type, self.default)
 
 
-class Checker:
-    """Gives verdicts, and counts what the fast path got wrong (which must stay 0)."""
+class Validator:
+    """Validates resources, and counts what the fast path got wrong (which must stay 0)."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Checker:
         *,
         levels: Levels,
         limits: Limits,
-        fast: FastCheck | None = None,
+        fast: FastPath | None = None,
         lint: Check | None = None,
         audit_one_in: int = 1000,
     ) -> None:
@@ -79,19 +79,14 @@ class Checker:
         self.audited = 0
         self.mismatches = 0
 
-    @property
-    def fast(self) -> bool:
-        """Whether the compiled check is in use."""
-        return self._fast is not None
-
     def use_library_only(self) -> None:
-        """Stop using the compiled check."""
+        """Stop using the fast path."""
         self._fast = None
 
-    def verdict(self, raw: bytes) -> tuple[Verdict, Any]:
-        """Return the verdict on `raw`; and the parsed resource, if it is not rejected and says all that `raw` does."""
+    def validate(self, raw: bytes) -> tuple[Result, Any]:
+        """Return the result for `raw`; and the parsed resource, if it is not rejected and says all that `raw` does."""
         if (limit := exceeded(raw, self._limits)) is not None:
-            return Verdict("rejected", "structure", (wrong.of_limit("Resource", limit),)), None
+            return Result("rejected", "structure", (wrong.of_limit("Resource", limit),)), None
         try:
             resource = orjson.loads(raw)
         except ValueError:
@@ -101,23 +96,23 @@ class Checker:
         written = orjson.dumps(resource)
         if written != raw and has_duplicate_member(raw, written):
             return _malformed(DUPLICATE_MEMBER), None
-        verdict = self._judge(resource, raw)
-        return verdict, None if verdict.finding == "rejected" or written != raw else resource
+        result = self._validate(resource, raw)
+        return result, None if result.status == "rejected" or written != raw else resource
 
-    def _judge(self, resource: dict[str, Any], raw: bytes) -> Verdict:
+    def _validate(self, resource: dict[str, Any], raw: bytes) -> Result:
         resource_type = resource.get("resourceType")
         if not isinstance(resource_type, str):
             return _unreadable("no_resource_type", "A resource says its type.")
         level = self._levels.of(resource_type)
         if resource_type in R4_ONLY_TYPES:
-            return Verdict("unchecked", level)
+            return Result("unchecked", level)
         if resource_type not in self._classes:
             return _unreadable("unknown_type", "FHIR 4.0.1 has no such resource.")
         if level == "off":
-            return Verdict("unchecked", level)
+            return Result("unchecked", level)
         if not self._passes_fast(resource, raw) and (failure := self._failure(resource, raw)) is not None:
             found = self._issues(resource_type, failure, "error")
-            return Verdict("rejected", level, found)
+            return Result("rejected", level, found)
         return self._linted(resource, level) if level == "lint" else _ACCEPTED[level]
 
     def _passes_fast(self, resource: dict[str, Any], raw: bytes) -> bool:
@@ -154,23 +149,23 @@ class Checker:
             data_type=self._library.data_type,
         )
 
-    def _linted(self, resource: dict[str, Any], level: Level) -> Verdict:
+    def _linted(self, resource: dict[str, Any], level: Level) -> Result:
         if self._lint is None:
             return _ACCEPTED[level]
         try:
             self._lint(resource)
         except Exception as error:  # noqa: BLE001 - a lint that fails is a warning, too
-            return Verdict("flagged", level, self._issues(resource["resourceType"], error, "warning"))
+            return Result("flagged", level, self._issues(resource["resourceType"], error, "warning"))
         return _ACCEPTED[level]
 
 
-def _malformed(kind: str) -> Verdict:
+def _malformed(kind: str) -> Result:
     return _unreadable(kind, SENTENCES[kind])
 
 
-def _unreadable(kind: str, text: str) -> Verdict:
+def _unreadable(kind: str, text: str) -> Result:
     code = "not-supported" if kind == "unknown_type" else "structure"
-    return Verdict("rejected", "structure", (Issue("fatal", code, kind, "Resource", text),))
+    return Result("rejected", "structure", (Issue("fatal", code, kind, "Resource", text),))
 
 
 def _without_value_extensions(resource: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import time
 import orjson
 
 from streams.bundles.validation import pool_process
-from streams.bundles.validation.validator import Checker
+from streams.bundles.validation.validator import Validator
 
 SLOW, HANGS, DIES, EATS, RECURSES = (
     orjson.dumps({"resourceType": "Basic", "id": name, "code": {"text": "x"}})
@@ -25,9 +25,9 @@ def end_at_once(_connection, _standards):
 
 def work(connection, standards):
     """Work as usual, but for the resources above."""
-    usual = Checker.verdict
+    usual = Validator.validate
 
-    def verdict(self, raw):
+    def validate(self, raw):
         if raw == SLOW:
             time.sleep(0.4)
         if raw == HANGS:
@@ -37,8 +37,8 @@ def work(connection, standards):
         if raw == EATS:
             bytearray(2**33)
         if raw == RECURSES:
-            verdict(self, raw)
+            validate(self, raw)
         return usual(self, raw)
 
-    Checker.verdict = verdict
+    Validator.validate = validate
     pool_process.work(connection, standards)

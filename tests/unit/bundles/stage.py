@@ -15,12 +15,12 @@ from streams.bundles.bundle.file import bundle_file
 from streams.bundles.job import BundlesJob, Options
 from streams.bundles.snapshot.diff import Grace
 from streams.bundles.validation.build import Standards
-from streams.bundles.validation.build import judges as build_judges
-from streams.bundles.validation.chunk import Chunk, examine
+from streams.bundles.validation.build import validators as build_validators
+from streams.bundles.validation.chunk import Chunk, validate
 from streams.engine.job import RESERVED, Output
 from tests.unit.engine.fakes import Crash, MemoryKafka, MemoryState, Process
 
-judges = cache(build_judges)
+validators = cache(build_validators)
 
 PATIENT = "p-1"
 SOURCE = "metriport.bundles"
@@ -29,21 +29,21 @@ EMPTY = {}
 DAY_MS = 24 * 60 * 60 * 1000
 
 
-class LocalExaminer:
-    """Examines in this process, and counts what it was asked."""
+class LocalValidator:
+    """Validates in this process, and counts what it was asked."""
 
     def __init__(self, **standards):
-        self._checker = judges().checker(Standards(**standards))
-        self.examined = 0
+        self._validator = validators().validator(Standards(**standards))
+        self.validated = 0
 
     def start(self):
         pass
 
-    def examine(self, chunks, moved):
+    def validate(self, chunks, moved):
         for chunk in chunks:
-            self.examined += len(chunk)
+            self.validated += len(chunk)
             moved()
-            yield examine(self._checker, Chunk(chunk)).findings
+            yield validate(self._validator, Chunk(chunk)).resources
 
 
 @dataclass
@@ -82,11 +82,11 @@ class RowByRow(MemoryKafka):
 class Stage:
     """Delivers bundles to the job, each to a worker just started; keeps its state and its topics."""
 
-    def __init__(self, examiner, folder, grace=None):
+    def __init__(self, validator, folder, grace=None):
         options = Options("metriport.", ("Observation", "Patient", "Condition"), 100_000, "v1")
         options = options._replace(grace=grace or Grace(2, 7 * DAY_MS))
-        self.examiner = examiner
-        self.job = BundlesJob(FolderBlobs(folder), examiner, options)
+        self.validator = validator
+        self.job = BundlesJob(FolderBlobs(folder), validator, options)
         self.kafka = RowByRow()
         self._state = MemoryState(self.kafka)
         self._folder = folder

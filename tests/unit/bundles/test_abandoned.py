@@ -9,7 +9,7 @@ import pytest
 from streams.bundles.bundle.file import BundleFile, bundle_file
 from streams.bundles.bundle.progress import Progress, Unwanted
 from streams.bundles.job import BundlesJob, Options
-from tests.unit.bundles.stage import LocalExaminer, SourceRecord, bundle_of, observation, patient, record_value
+from tests.unit.bundles.stage import LocalValidator, SourceRecord, bundle_of, observation, patient, record_value
 
 
 def test_an_unwanted_bundle_is_not_read_any_further(tmp_path):
@@ -37,7 +37,7 @@ async def test_the_thread_lets_go_of_a_bundle_whose_steps_nobody_asks_for(tmp_pa
                 left.set()
 
     options = Options("metriport.", ("Observation",), 100_000, "v1")
-    steps = BundlesJob(Blobs(), LocalExaminer(), options).process(SourceRecord(record_value("bundle"), 0), _NoState())
+    steps = BundlesJob(Blobs(), LocalValidator(), options).process(SourceRecord(record_value("bundle"), 0), _NoState())
     await anext(steps)
     await steps.aclose()
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.bundles.snapshot.diff import Grace
-from tests.unit.bundles.stage import DAY_MS, LocalExaminer, Stage, derived_from, observation, patient
+from tests.unit.bundles.stage import DAY_MS, LocalValidator, Stage, derived_from, observation, patient
 
 IDS = st.integers(1, 5)
 
@@ -54,8 +54,8 @@ def play(stage, history, *, kills):
 @given(history=st.lists(SNAPSHOTS, min_size=1, max_size=6))
 def test_folding_the_changes_gives_the_state_and_kills_change_nothing(history):
     with tempfile.TemporaryDirectory() as folder:
-        killed = Stage(LocalExaminer(), Path(folder), Grace(2, 3 * DAY_MS))
-        spared = Stage(LocalExaminer(), Path(folder), Grace(2, 3 * DAY_MS))
+        killed = Stage(LocalValidator(), Path(folder), Grace(2, 3 * DAY_MS))
+        spared = Stage(LocalValidator(), Path(folder), Grace(2, 3 * DAY_MS))
 
         play(killed, history, kills=True)
         play(spared, history, kills=False)
@@ -129,7 +129,7 @@ def delivered(stage, order, *, whole=None, alone=False):
 def test_the_answers_of_a_network_query_give_one_state_in_whatever_order_they_come(tmp_path):
     states, changes = [], set()
     for order in itertools.permutations(QUERY):
-        stage = Stage(LocalExaminer(), tmp_path)
+        stage = Stage(LocalValidator(), tmp_path)
         states.append(delivered(stage, order, alone=True))
         changes |= {dict(row.headers)["x-change"] for row in stage.topics["metriport.fhir.changes"]}
 
@@ -143,10 +143,10 @@ def test_the_answers_of_a_network_query_give_one_state_in_whatever_order_they_co
 @pytest.mark.parametrize("whole", ["the first data", "exchanges", "pharmacies"])
 def test_a_whole_record_among_the_answers_gives_the_same_state_in_whatever_order_they_come(tmp_path, whole):
     alone = whole == "the first data"
-    expected = delivered(Stage(LocalExaminer(), tmp_path), QUERY, alone=alone)
+    expected = delivered(Stage(LocalValidator(), tmp_path), QUERY, alone=alone)
 
     states = [
-        delivered(Stage(LocalExaminer(), tmp_path), order, whole=whole, alone=alone)
+        delivered(Stage(LocalValidator(), tmp_path), order, whole=whole, alone=alone)
         for order in itertools.permutations(QUERY)
     ]
 

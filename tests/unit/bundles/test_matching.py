@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.unit.bundles.stage import PATIENT, LocalExaminer, Stage, derived_from, observation, patient
+from tests.unit.bundles.stage import PATIENT, LocalValidator, Stage, derived_from, observation, patient
 
 SAMPLE = Path(__file__).parents[2] / "fhir" / "samples" / "synthea.json"
 FOLDED = (
@@ -206,7 +206,7 @@ NAMELESS = {
 def test_four_times_the_copies_without_an_id_are_four_times_the_work(tmp_path, resource):
     work = []
     for count in (150, 600):
-        stage = Stage(LocalExaminer(), tmp_path)
+        stage = Stage(LocalValidator(), tmp_path)
         copies = [resource] * count
         with lines_run() as lines:
             stage.deliver([patient(), *copies])

@@ -21,7 +21,7 @@ GOOD = [orjson.dumps(observation(number)) for number in range(60)]
 
 
 def found(pool, resources):
-    return [finding for findings in pool.examine([resources]) for finding in findings]
+    return [result for results in pool.validate([resources]) for result in results]
 
 
 @pytest.fixture
@@ -37,10 +37,10 @@ def hostile_pool(monkeypatch):
         yield started
 
 
-def test_findings_come_in_the_order_of_the_resources(pool):
-    findings = found(pool, [GOOD[0], b"{", GOOD[1]])
+def test_results_come_in_the_order_of_the_resources(pool):
+    results = found(pool, [GOOD[0], b"{", GOOD[1]])
 
-    assert [finding.finding for finding in findings] == ["accepted", "rejected", "accepted"]
+    assert [result.status for result in results] == ["accepted", "rejected", "accepted"]
 
 
 def test_many_chunks_come_back_in_their_order_and_are_taken_as_they_are_worked_on(pool):
@@ -51,8 +51,8 @@ def test_many_chunks_come_back_in_their_order_and_are_taken_as_they_are_worked_o
             taken.append(number)
             yield [GOOD[0], b"{"] if number % 2 else [GOOD[0]]
 
-    for number, findings in enumerate(pool.examine(chunks())):
-        assert len(findings) == 1 + number % 2
+    for number, results in enumerate(pool.validate(chunks())):
+        assert len(results) == 1 + number % 2
         assert len(taken) <= number + 3
 
 
@@ -60,7 +60,7 @@ def test_two_who_ask_at_once_get_their_own_answers(pool):
     with ThreadPoolExecutor() as threads:
         one, other = threads.map(partial(found, pool), [GOOD * 5, [b"{"] * 10])
 
-    assert ({each.finding for each in one}, {each.finding for each in other}) == ({"accepted"}, {"rejected"})
+    assert ({each.status for each in one}, {each.status for each in other}) == ({"accepted"}, {"rejected"})
 
 
 def test_a_process_killed_in_the_middle_of_a_chunk_costs_no_resource(hostile_pool):
@@ -68,9 +68,9 @@ def test_a_process_killed_in_the_middle_of_a_chunk_costs_no_resource(hostile_poo
         asking = threads.submit(found, hostile_pool, [*GOOD, hostile_worker.SLOW])
         time.sleep(0.1)
         os.kill(hostile_pool.pids[0], signal.SIGKILL)
-        findings = asking.result()
+        results = asking.result()
 
-    assert {finding.finding for finding in findings} == {"accepted"}
+    assert {result.status for result in results} == {"accepted"}
     assert hostile_pool.lost == 1
 
 
@@ -88,18 +88,18 @@ def test_processes_that_do_not_start_are_no_fault_of_the_bundle_in_hand(monkeypa
 def test_a_resource_that_takes_its_process_along_crashes_alone_and_soon(hostile_pool, bad):
     begun_at = time.monotonic()
 
-    findings = found(hostile_pool, [*GOOD[:30], bad, *GOOD[30:]])
+    results = found(hostile_pool, [*GOOD[:30], bad, *GOOD[30:]])
 
-    assert [finding.finding for finding in findings] == ["accepted"] * 30 + ["crashed"] + ["accepted"] * 30
+    assert [result.status for result in results] == ["accepted"] * 30 + ["crashed"] + ["accepted"] * 30
     assert time.monotonic() - begun_at < 10
 
 
 @pytest.mark.parametrize("bad", [hostile_worker.EATS, hostile_worker.RECURSES], ids=["eats memory", "recurses"])
 def test_a_resource_that_costs_too_much_is_refused_and_its_process_lives_on(hostile_pool, bad):
-    findings = found(hostile_pool, [GOOD[0], bad, GOOD[1]])
+    results = found(hostile_pool, [GOOD[0], bad, GOOD[1]])
 
-    assert [finding.finding for finding in findings] == ["accepted", "rejected", "accepted"]
-    assert b"too-costly" in findings[1].outcome
+    assert [result.status for result in results] == ["accepted", "rejected", "accepted"]
+    assert b"too-costly" in results[1].outcome
     assert hostile_pool.lost == 0
 
 
@@ -108,8 +108,8 @@ def test_a_lost_process_that_cannot_be_replaced_is_no_fault_of_the_resources(mon
     monkeypatch.setattr(pool_module, "work", hostile_worker.work)
     with Pool(Standards(), PoolLimits()) as pool:
         monkeypatch.setattr(pool_module, "work", start)
-        for worker in pool._workers:
-            worker._start_timeout_s = 0.5
+        for process in pool._processes:
+            process._start_timeout_s = 0.5
 
         with pytest.raises(Unavailable):
             found(pool, [*GOOD[:3], hostile_worker.DIES])
@@ -118,7 +118,7 @@ def test_a_lost_process_that_cannot_be_replaced_is_no_fault_of_the_resources(mon
 def test_every_question_is_progress_those_to_single_resources_too(hostile_pool):
     moves = []
 
-    list(hostile_pool.examine([[*GOOD[:3], hostile_worker.DIES]], lambda: moves.append(1)))
+    list(hostile_pool.validate([[*GOOD[:3], hostile_worker.DIES]], lambda: moves.append(1)))
 
     assert len(moves) == 1 + 3 + 2  # all together, the good ones, twice the one that dies
 
@@ -128,7 +128,7 @@ def test_work_given_up_ends_with_the_question_in_hand(hostile_pool):
     progress.give_up()
 
     with pytest.raises(Unwanted):
-        list(hostile_pool.examine([GOOD], progress.moved))
+        list(hostile_pool.validate([GOOD], progress.moved))
 
     assert len(found(hostile_pool, GOOD)) == len(GOOD)
 
@@ -136,7 +136,7 @@ def test_work_given_up_ends_with_the_question_in_hand(hostile_pool):
 def test_a_bundle_of_resources_that_crash_does_not_crash_a_process_for_each(hostile_pool, monkeypatch):
     monkeypatch.setattr(pool_module, "CRASHED_MAX", 3)
 
-    findings = found(hostile_pool, [hostile_worker.DIES] * 200)
+    results = found(hostile_pool, [hostile_worker.DIES] * 200)
 
-    assert [finding.finding for finding in findings] == ["crashed"] * 200
+    assert [result.status for result in results] == ["crashed"] * 200
     assert hostile_pool.lost == 1 + 2 * 4

@@ -18,7 +18,7 @@ from streams.engine.work.assignment import Assignment
 from streams.engine.work.attempts import Attempts
 from streams.engine.work.positions import Positions
 from streams.engine.work.stepwise import Stepwise
-from tests.unit.bundles.stage import SOURCE, LocalExaminer, SourceRecord, bundle_of, observation, patient, record_value
+from tests.unit.bundles.stage import SOURCE, LocalValidator, SourceRecord, bundle_of, observation, patient, record_value
 from tests.unit.engine.fakes import MemoryKafka, MemoryState, settings
 
 STUCK_TIMEOUT_S = 6.0
@@ -41,16 +41,16 @@ class Clock:
         self.longest_stuck_s = max(self.longest_stuck_s, self.stuck_s())
 
 
-class SlowExaminer(LocalExaminer):
+class SlowValidator(LocalValidator):
     def __init__(self, clock):
         super().__init__()
         self._clock = clock
 
-    def examine(self, chunks, moved):
+    def validate(self, chunks, moved):
         for chunk in chunks:
             for raw in chunk:
                 self._clock.turn()
-                yield from super().examine([[raw]], moved)
+                yield from super().validate([[raw]], moved)
 
 
 class SlowPieces:
@@ -67,12 +67,12 @@ class SlowPieces:
             yield data[start : start + min_chunk_size]
 
 
-async def process(raw, clock, examiner):
+async def process(raw, clock, validator):
     """Let the engine process one bundle; return its outputs by topic."""
     store = MemoryStore()
     store.put("bundle", raw)
     record = SourceRecord(record_value("bundle", bytes=len(raw), sha256=hashlib.sha256(raw).hexdigest()), 0)
-    job = BundlesJob(Blobs(store, bytes_max=2**31), examiner, Options("metriport.", ("Observation",), 2**20, "v1"))
+    job = BundlesJob(Blobs(store, bytes_max=2**31), validator, Options("metriport.", ("Observation",), 2**20, "v1"))
     kafka = MemoryKafka()
     state = MemoryState(kafka)
     writer = Writer(kafka, state, "changelog", clock=clock)
@@ -96,7 +96,7 @@ async def test_a_bundle_from_a_slow_store_passes_however_long_it_takes(monkeypat
     monkeypatch.setattr(blobs, "_REQUEST_BYTES", 1000)
     monkeypatch.setattr(blobs.obstore, "get", lambda *given, **options: SlowPieces(get(*given, **options), clock))
 
-    written = await process(bundle_of([patient(), *map(observation, range(20))]), clock, LocalExaminer())
+    written = await process(bundle_of([patient(), *map(observation, range(20))]), clock, LocalValidator())
 
     assert clock.now - 1000 > 10 * STUCK_TIMEOUT_S
     assert clock.longest_stuck_s < STUCK_TIMEOUT_S
@@ -106,7 +106,7 @@ async def test_a_bundle_from_a_slow_store_passes_however_long_it_takes(monkeypat
 async def test_a_bundle_of_many_slow_resources_passes_however_long_it_takes():
     clock = Clock()
 
-    written = await process(bundle_of([patient(), *map(observation, range(20))]), clock, SlowExaminer(clock))
+    written = await process(bundle_of([patient(), *map(observation, range(20))]), clock, SlowValidator(clock))
 
     assert clock.now - 1000 > 10 * STUCK_TIMEOUT_S
     assert clock.longest_stuck_s < STUCK_TIMEOUT_S

@@ -1,4 +1,4 @@
-"""The stage takes no work before those who judge resources answer."""
+"""The stage takes no work before those who validate resources answer."""
 
 import asyncio
 from threading import Event
@@ -7,20 +7,20 @@ import pytest
 
 from streams.bundles.job import BundlesJob, Options
 from streams.engine.job import Unavailable
-from tests.unit.bundles.stage import LocalExaminer
+from tests.unit.bundles.stage import LocalValidator
 
 PARTITIONS = frozenset({0})
 
 
 def job(start):
-    examiner = LocalExaminer()
-    examiner.start = start
-    made = BundlesJob(None, examiner, Options("metriport.", ("Observation",), 100_000, "v1"))
+    validator = LocalValidator()
+    validator.start = start
+    made = BundlesJob(None, validator, Options("metriport.", ("Observation",), 100_000, "v1"))
     made.bound(None)
     return made
 
 
-async def test_an_assignment_waits_until_the_examiner_answers():
+async def test_an_assignment_waits_until_the_validator_answers():
     answered = Event()
     assigning = asyncio.create_task(job(lambda: answered.wait(20)).assigned(PARTITIONS))
     await asyncio.sleep(0)
@@ -32,7 +32,7 @@ async def test_an_assignment_waits_until_the_examiner_answers():
     assert begun
 
 
-async def test_an_examiner_that_does_not_start_ends_the_assignment():
+async def test_a_validator_that_does_not_start_ends_the_assignment():
     def start():
         raise Unavailable("a process that checks resources did not start")
 
@@ -40,7 +40,7 @@ async def test_an_examiner_that_does_not_start_ends_the_assignment():
         await job(start).assigned(PARTITIONS)
 
 
-async def test_a_later_assignment_finds_the_examiner_ready():
+async def test_a_later_assignment_finds_the_validator_ready():
     made = job(lambda: None)
 
     await made.assigned(PARTITIONS)

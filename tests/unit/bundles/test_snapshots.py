@@ -58,14 +58,14 @@ def test_an_unchanged_bundle_publishes_no_change(stage):
     assert outputs.counts == {"accepted": 3, "unchanged": 3}
 
 
-def test_unchanged_resources_in_other_bytes_of_a_bundle_are_not_judged_again(stage):
+def test_unchanged_resources_in_other_bytes_of_a_bundle_are_not_validated_again(stage):
     stage.deliver([patient(), observation(1), observation(2)])
-    stage.examiner.examined = 0
+    stage.validator.validated = 0
 
     outputs = stage.deliver([observation(2), patient(), observation(1)])
 
     assert outputs.changes() == []
-    assert stage.examiner.examined == 0
+    assert stage.validator.validated == 0
 
 
 def test_one_changed_value_is_one_updated_with_the_next_version(stage):
@@ -299,14 +299,14 @@ def test_a_bundle_with_a_byte_order_mark_is_read(stage):
     assert outputs.changes() == [("created", "Patient", PATIENT)]
 
 
-def test_resources_of_another_validator_are_judged_again(stage):
+def test_resources_of_another_validator_are_validated_again(stage):
     stage.deliver([patient(), observation(1)])
     stage.job._options = stage.job._options._replace(validator_id="v2")
-    stage.examiner.examined = 0
+    stage.validator.validated = 0
 
     outputs = stage.deliver([patient(), observation(1)])
 
-    assert stage.examiner.examined == 2
+    assert stage.validator.validated == 2
     assert outputs.changes() == []
 
 
@@ -358,7 +358,7 @@ def test_whatever_a_bundle_is_refused_for_is_told_with_its_reason(stage, facts, 
 
 
 def test_a_fault_of_ours_is_told_too(stage, monkeypatch):
-    monkeypatch.setattr(stage.examiner, "examine", lambda *_: 1 / 0)
+    monkeypatch.setattr(stage.validator, "validate", lambda *_: 1 / 0)
 
     outputs = stage.deliver([patient()])
 
@@ -410,14 +410,14 @@ def test_more_resources_than_a_bundle_may_have_are_told_as_that(stage):
 
 @pytest.mark.parametrize("text", ["Z", "Z" * 200_000], ids=["small", "larger than a record"])
 def test_a_resource_whose_check_does_not_end_is_quarantined_alone(stage, monkeypatch, text):
-    examine_well = stage.examiner.examine
+    validate_well = stage.validator.validate
 
-    def examine(chunks, moved):
+    def validate(chunks, moved):
         for chunk in chunks:
-            well = next(examine_well([chunk], moved))
+            well = next(validate_well([chunk], moved))
             yield [crashed() if b"Z" in raw else found for found, raw in zip(well, chunk, strict=True)]
 
-    monkeypatch.setattr(stage.examiner, "examine", examine)
+    monkeypatch.setattr(stage.validator, "validate", validate)
     bad = observation(2, note=[{"text": text}])
 
     outputs = stage.deliver([patient(), observation(1), bad])
@@ -429,7 +429,7 @@ def test_a_resource_whose_check_does_not_end_is_quarantined_alone(stage, monkeyp
 
 
 def test_a_bundle_whose_resources_do_not_come_to_an_end_is_too_costly(stage, monkeypatch):
-    monkeypatch.setattr(stage.examiner, "examine", lambda chunks, _: ([crashed()] * len(each) for each in chunks))
+    monkeypatch.setattr(stage.validator, "validate", lambda chunks, _: ([crashed()] * len(each) for each in chunks))
 
     outputs = stage.deliver([observation(number) for number in range(CRASHED_MAX + 1)])
 

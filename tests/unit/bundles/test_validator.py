@@ -1,18 +1,18 @@
-"""What a verdict says, and what it never says."""
+"""What a result says, and what it never says."""
 
 import orjson
 import pytest
 
 from streams.bundles.validation.build import Standards
-from streams.bundles.validation.chunk import Chunk, examine
-from streams.bundles.validation.outcome import operation_outcome
-from tests.unit.bundles.stage import judges, observation
+from streams.bundles.validation.chunk import Chunk, validate
+from streams.bundles.validation.issues import operation_outcome
+from tests.unit.bundles.stage import observation, validators
 
 PLANTED = "Zzyzx-Planted-4711"
 
 
-def verdict(checker, resource):
-    return checker.verdict(resource if isinstance(resource, bytes) else orjson.dumps(resource))[0]
+def validated(validator, resource):
+    return validator.validate(resource if isinstance(resource, bytes) else orjson.dumps(resource))[0]
 
 
 def nested(depth):
@@ -26,8 +26,8 @@ def extension(depth):
     return found
 
 
-def test_a_valid_resource_is_accepted(checker):
-    assert verdict(checker, observation(1)).finding == "accepted"
+def test_a_valid_resource_is_accepted(validator):
+    assert validated(validator, observation(1)).status == "accepted"
 
 
 @pytest.mark.parametrize(
@@ -41,10 +41,10 @@ def test_a_valid_resource_is_accepted(checker):
     ],
     ids=["required", "unknown element", "no such day", "two of a choice", "no list"],
 )
-def test_a_reject_says_where_and_in_which_way(checker, spoiled, code, expression):
-    found = verdict(checker, observation(1) | spoiled)
+def test_a_reject_says_where_and_in_which_way(validator, spoiled, code, expression):
+    found = validated(validator, observation(1) | spoiled)
 
-    assert found.finding == "rejected"
+    assert found.status == "rejected"
     assert (found.issues[0].code, found.issues[0].expression) == (code, expression)
 
 
@@ -69,13 +69,13 @@ def test_a_reject_says_where_and_in_which_way(checker, spoiled, code, expression
 )
 @pytest.mark.parametrize("level", ["structure", "lint"])
 def test_no_value_and_no_unknown_name_gets_into_an_outcome(spoiled, level):
-    checker = judges().checker(Standards(level=level))
+    validator = validators().validator(Standards(level=level))
     raw = orjson.dumps({"status": "final", **observation(1), **spoiled})
 
-    finding = examine(checker, Chunk([raw])).findings[0]
+    result = validate(validator, Chunk([raw])).resources[0]
 
-    assert finding.finding in {"rejected", "flagged"}
-    assert PLANTED.encode() not in finding.outcome + finding.validation.encode()
+    assert result.status in {"rejected", "flagged"}
+    assert PLANTED.encode() not in result.outcome + result.validation.encode()
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_no_value_and_no_unknown_name_gets_into_an_outcome(spoiled, level):
         (b'{"resourceType":"Basic","a":' + b"[" * 1000 + b"]" * 1000 + b"}", "depth_max"),
     ],
 )
-def test_what_is_no_resource_is_rejected(checker, raw, kind):
-    assert verdict(checker, raw).issues[0].kind == kind
+def test_what_is_no_resource_is_rejected(validator, raw, kind):
+    assert validated(validator, raw).issues[0].kind == kind
 
 
 @pytest.mark.parametrize(
@@ -115,11 +115,11 @@ def test_what_is_no_resource_is_rejected(checker, raw, kind):
 )
 @pytest.mark.parametrize("level", ["off", "structure", "lint"])
 def test_a_resource_that_says_a_member_twice_is_rejected(raw, level):
-    checker = judges().checker(Standards(level=level))
+    validator = validators().validator(Standards(level=level))
 
-    found = verdict(checker, raw)
+    found = validated(validator, raw)
 
-    assert (found.finding, found.issues[0].kind) == ("rejected", "duplicate_member")
+    assert (found.status, found.issues[0].kind) == ("rejected", "duplicate_member")
 
 
 @pytest.mark.parametrize(
@@ -131,38 +131,38 @@ def test_a_resource_that_says_a_member_twice_is_rejected(raw, level):
         b'{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":1.50E2}}',
     ],
 )
-def test_a_resource_that_says_no_member_twice_is_not_taken_for_one(checker, raw):
-    assert verdict(checker, raw).finding == "accepted"
+def test_a_resource_that_says_no_member_twice_is_not_taken_for_one(validator, raw):
+    assert validated(validator, raw).status == "accepted"
 
 
-def test_a_type_that_fhir_does_not_have_is_rejected(checker):
-    assert verdict(checker, {"resourceType": "Nope"}).issues[0].code == "not-supported"
+def test_a_type_that_fhir_does_not_have_is_rejected(validator):
+    assert validated(validator, {"resourceType": "Nope"}).issues[0].code == "not-supported"
 
 
-def test_a_type_that_only_r4_has_is_passed_on_unchecked(checker):
-    assert verdict(checker, {"resourceType": "MedicinalProduct"}).header == "structure unchecked"
+def test_a_type_that_only_r4_has_is_passed_on_unchecked(validator):
+    assert validated(validator, {"resourceType": "MedicinalProduct"}).header == "structure unchecked"
 
 
 def test_a_type_whose_level_is_off_is_passed_on_unchecked():
-    checker = judges().checker(Standards(level_by_type={"Observation": "off"}))
+    validator = validators().validator(Standards(level_by_type={"Observation": "off"}))
 
-    assert verdict(checker, {"resourceType": "Observation"}).header == "off unchecked"
+    assert validated(validator, {"resourceType": "Observation"}).header == "off unchecked"
 
 
 def test_lint_flags_what_the_library_lets_pass_and_never_rejects():
-    checker = judges().checker(Standards(level="lint"))
+    validator = validators().validator(Standards(level="lint"))
 
-    found = verdict(checker, {"resourceType": "Patient", "gender": "m"})
+    found = validated(validator, {"resourceType": "Patient", "gender": "m"})
 
     assert (found.header, found.issues[0].severity) == ("lint flagged", "warning")
 
 
-def test_an_extension_with_only_a_primitive_extension_is_accepted(checker):
+def test_an_extension_with_only_a_primitive_extension_is_accepted(validator):
     reason = {"extension": [{"url": "http://x/absent", "valueCode": "unknown"}]}
 
-    found = verdict(checker, observation(1, extension=[{"url": "http://x/y", "_valueString": reason}]))
+    found = validated(validator, observation(1, extension=[{"url": "http://x/y", "_valueString": reason}]))
 
-    assert found.finding == "accepted"
+    assert found.status == "accepted"
 
 
 @pytest.mark.parametrize(
@@ -174,38 +174,38 @@ def test_an_extension_with_only_a_primitive_extension_is_accepted(checker):
     ],
     ids=["depth", "elements", "bytes"],
 )
-def test_a_resource_over_a_limit_is_too_costly(checker, resource, limit):
-    issue = verdict(checker, resource).issues[0]
+def test_a_resource_over_a_limit_is_too_costly(validator, resource, limit):
+    issue = validated(validator, resource).issues[0]
 
     assert (issue.code, issue.kind) == ("too-costly", limit)
 
 
-def test_brackets_in_texts_do_not_count(checker):
-    assert verdict(checker, observation(1, note=[{"text": '{["\\' * 30_000}])).finding == "accepted"
+def test_brackets_in_texts_do_not_count(validator):
+    assert validated(validator, observation(1, note=[{"text": '{["\\' * 30_000}])).status == "accepted"
 
 
-def test_an_outcome_lists_no_more_issues_than_the_limit(checker):
-    found = verdict(checker, observation(1, note=[{"text": 1}] * 100))
+def test_an_outcome_lists_no_more_issues_than_the_limit(validator):
+    found = validated(validator, observation(1, note=[{"text": 1}] * 100))
 
     assert len(found.issues) == 21
     assert found.issues[-1].text == "80 more issues are not listed."
 
 
-def test_every_outcome_is_a_valid_operation_outcome(checker):
-    found = verdict(checker, {"resourceType": "Observation", "bogus": 1})
+def test_every_outcome_is_a_valid_operation_outcome(validator):
+    found = validated(validator, {"resourceType": "Observation", "bogus": 1})
 
-    assert judges().library.failure(orjson.loads(operation_outcome(found.issues))) is None
+    assert validators().library.failure(orjson.loads(operation_outcome(found.issues))) is None
 
 
-def test_a_wrong_quick_yes_is_counted_and_the_last_one(checker):
-    checker._fast = lambda _resource, _raw: None
-    checker._audit_one_in = 2
+def test_a_wrong_quick_yes_is_counted_and_the_last_one(validator):
+    validator._fast = lambda _resource, _raw: None
+    validator._audit_one_in = 2
     good, bad = orjson.dumps(observation(1)), orjson.dumps({"resourceType": "Observation"})
 
-    examined = examine(checker, Chunk([good, bad, bad]))
+    validated = validate(validator, Chunk([good, bad, bad]))
 
-    assert [finding.finding for finding in examined.findings] == ["accepted", "rejected", "rejected"]
-    assert (examined.mismatches, checker.fast) == (1, False)
+    assert [result.status for result in validated.resources] == ["accepted", "rejected", "rejected"]
+    assert (validated.mismatches, validator._fast is not None) == (1, False)
 
 
 @pytest.mark.parametrize(
@@ -220,8 +220,8 @@ def test_a_wrong_quick_yes_is_counted_and_the_last_one(checker):
         ({"component": [{"code": {"text": 7}}]}, "The value is not one of this data type. Expected: string."),
     ],
 )
-def test_a_reject_names_what_is_unknown_and_says_what_is_expected(checker, spoiled, text):
-    found = verdict(checker, observation(1) | spoiled)
+def test_a_reject_names_what_is_unknown_and_says_what_is_expected(validator, spoiled, text):
+    found = validated(validator, observation(1) | spoiled)
 
     assert found.issues[0].text == text
 
@@ -241,17 +241,17 @@ def test_a_reject_names_what_is_unknown_and_says_what_is_expected(checker, spoil
     ],
 )
 def test_lint_lets_every_form_of_a_reference_pass(reference):
-    checker = judges().checker(Standards(level="lint"))
+    validator = validators().validator(Standards(level="lint"))
 
-    found = verdict(checker, observation(1, performer=[{"reference": reference}]))
+    found = validated(validator, observation(1, performer=[{"reference": reference}]))
 
     assert found.header == "lint accepted"
 
 
 @pytest.mark.parametrize("reference", ["Device/1", "Device?name=x", "https://x.org/fhir/Device/1", "Nonsense/1"])
 def test_lint_flags_a_reference_to_a_type_that_may_not_stand_there(reference):
-    checker = judges().checker(Standards(level="lint"))
+    validator = validators().validator(Standards(level="lint"))
 
-    found = verdict(checker, observation(1, performer=[{"reference": reference}]))
+    found = validated(validator, observation(1, performer=[{"reference": reference}]))
 
     assert [issue.kind for issue in found.issues] == ["reference_target"]

@@ -13,13 +13,13 @@ from cli import fhir_check
 from cli.commands.fhir import app
 from cli.main import main
 from streams.bundles.validation.build import Standards
-from tests.unit.bundles.stage import judges, observation
+from tests.unit.bundles.stage import observation, validators
 
 BOM = b"\xef\xbb\xbf"
 
 
 def checked(path):
-    return fhir_check.check([path], judges(), judges().checker(Standards()))
+    return fhir_check.check([path], validators(), validators().validator(Standards()))
 
 
 def test_a_single_resource_may_begin_with_a_byte_order_mark(tmp_path):
@@ -46,7 +46,7 @@ def test_problems_that_differ_in_the_resource_and_in_positions_only_are_one(tmp_
 @pytest.fixture
 def check(monkeypatch, capsys):
     """Run `fhir check …` with this on standard input; return its exit code, what it printed and what it said."""
-    monkeypatch.setattr("cli.commands.fhir.judges", judges)
+    monkeypatch.setattr("cli.commands.fhir.validators", validators)
 
     def run(*arguments, stdin=b""):
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(stdin), isatty=lambda: False))
@@ -147,7 +147,7 @@ def test_at_a_terminal_of_80_columns_where_and_what_is_wrong_are_whole(check, mo
 
 
 def test_what_is_printed_says_how_often_a_problem_is_there(tmp_path, monkeypatch):
-    monkeypatch.setattr("cli.commands.fhir.judges", judges)
+    monkeypatch.setattr("cli.commands.fhir.validators", validators)
     bad = [json.dumps({**observation(1), "bogus": number}) for number in range(99)]
     (tmp_path / "bad.ndjson").write_text("\n".join(bad))
 
