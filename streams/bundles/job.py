@@ -128,7 +128,11 @@ class BundlesJob(StepwiseJob):
         # No data at all: Metriport then sends no link. It is a snapshot with nothing in it.
         on_disk = self._blobs.on_disk(bundle.blob, progress) if bundle.blob else nullcontext(BundleFile())
         with on_disk as opened, tuning.collector_paused_for(opened.size()):
-            found = self._compared(record, bundle, opened, manifest)
+            options = self._options
+            delivered, rules = _delivered(record, bundle, options.validator_id), Rules(options.grace, options.brake)
+            found = compare.compare(
+                delivered, opened, manifest, self._validator, resources_max=options.resources_max, rules=rules
+            )
             last = Step([self._snapshot(source, found, manifest)])
             if found.difference is not None:
                 yield from self._changed(record, bundle, opened, found.difference, manifest)
@@ -153,13 +157,6 @@ class BundlesJob(StepwiseJob):
             yield Step(batch)
         for key, value in manifest.shards():
             yield Step(changes={key: value})
-
-    def _compared(self, record: Record, bundle: records.Bundle, opened: BundleFile, manifest: Manifest) -> Found:
-        options = self._options
-        delivered, rules = _delivered(record, bundle, options.validator_id), Rules(options.grace, options.brake)
-        return compare.compare(
-            delivered, opened, manifest, self._validator, resources_max=options.resources_max, rules=rules
-        )
 
     def _published(
         self, record: Record, bundle: records.Bundle, opened: BundleFile, difference: Difference, manifest: Manifest

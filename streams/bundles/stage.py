@@ -30,7 +30,8 @@ _DAY_MS = 24 * 60 * 60 * 1000
 def worker(settings: BundlesSettings) -> Stage:
     """Return the stage, ready to run."""
     blobs = Blobs(open_store(settings.blob_store_url), bytes_max=settings.bundle_bytes_max)
-    job = BundlesJob(blobs, Pool(_standards(settings), _pool_limits(settings)), _options(settings))
+    limits = PoolLimits(processes=settings.fhir_processes, resource_timeout_s=settings.resource_timeout_s)
+    job = BundlesJob(blobs, Pool(_standards(settings), limits), _options(settings))
     # One bundle can be half a gigabyte: records are few and small, the work on each is long.
     return create(job, engine_settings("bundles", SOURCES, settings, batch_records_max=20))
 
@@ -47,11 +48,6 @@ def _standards(settings: BundlesSettings) -> Standards:
         audit_one_in=settings.fhir_audit_one_in,
         memory_bytes_max=settings.fhir_process_bytes_max,
     )
-
-
-def _pool_limits(settings: BundlesSettings) -> PoolLimits:
-    """Return how many processes validate them, and how long they may take."""
-    return PoolLimits(processes=settings.fhir_processes, resource_timeout_s=settings.resource_timeout_s)
 
 
 def _options(settings: BundlesSettings) -> Options:

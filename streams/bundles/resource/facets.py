@@ -108,17 +108,14 @@ def place(name: str) -> Place:
         whole, _, part = name.partition(".")
         choice = _CHOICE.match(whole)
         stem = choice[1] if choice else whole
-        number = _FIXED.get(f"{stem}.{part}") or _shared(f"{stem}.{part}")
+        key = f"{stem}.{part}"
+        number = _FIXED.get(key) or _SHARED_FROM + crc32(_utf8(key)) % (_NUMBERS - _SHARED_FROM)
         by_part = stem in _BY_PART or name == "period" or name.endswith("Period")
         how = NONE if name in _PASSING else BY_PART if by_part else WHOLE
         found = Place(number << 24, crc32(_utf8(name)), how)
         if len(_places) < _ELEMENTS_MAX and len(name) <= _ELEMENT_CHARS_MAX:
             _places[name] = found
     return found
-
-
-def _shared(stem: str) -> int:
-    return _SHARED_FROM + crc32(_utf8(stem)) % (_NUMBERS - _SHARED_FROM)
 
 
 def _utf8(name: str) -> bytes:

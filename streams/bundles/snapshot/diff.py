@@ -296,9 +296,12 @@ class _Fold(_Writing):
         self._counts.unchanged += unchanged
         for resource in resources:
             self._take(resource)
-        self._note_set()
+        self._rules.brake.note_set(self._scope, self._counts.accepted, self._snapshot.at_ms)
         if self._coverage.complete:
-            self._end_absent(self._not_present() if absent is None else absent)
+            if absent is None:
+                number, here = self._number, self._present
+                absent = [entry for entry in self._manifest if number in entry.scopes and id(entry) not in here]
+            self._end_absent(absent)
         if self._coverage.partial:
             self._replace_partial()
         self._note_snapshot()
@@ -322,7 +325,9 @@ class _Fold(_Writing):
             return
         self._counts.accepted += 1
         entry = resource.entry or self._manifest.get(resource.type, resource.identity)
-        if entry is not None and entry.published and (resource.twin or self._is_older(entry)):
+        # A newer snapshot, of whatever scope, said what the entry says.
+        is_older = entry is not None and self._snapshot.when_ms < self._content_ms(entry)
+        if entry is not None and entry.published and (resource.twin or is_older):
             self._counts.unchanged += 1
             self._name(entry, (resource.id,))
             entry.add_older_ids([resource.id] if resource.id else [])
@@ -465,10 +470,6 @@ class _Fold(_Writing):
 
     # --- which of two is newer -------------------------------------------------------------------------------------
 
-    def _is_older(self, entry: Entry) -> bool:
-        """Whether a newer snapshot, of whatever scope, said what `entry` says."""
-        return self._snapshot.when_ms < self._content_ms(entry)
-
     def _content_ms(self, entry: Entry) -> int:
         """Return the time of the newest snapshot that said what `entry` says."""
         told_ms = max(self._snapshot.believed(entry.when_ms), self._snapshot.believed(entry.confirmed_ms))
@@ -484,10 +485,6 @@ class _Fold(_Writing):
 
     # --- what the snapshot has not ---------------------------------------------------------------------------------
 
-    def _not_present(self) -> list[Entry]:
-        """Return what the scope has and this snapshot has not."""
-        return [entry for entry in self._manifest if self._number in entry.scopes and id(entry) not in self._present]
-
     def _end_absent(self, absent: list[Entry]) -> None:
         """Drop what ends because it is absent, by identity."""
         is_new = not self._snapshot.sha256 or self._snapshot.sha256 != self._scope.absence_sha256
@@ -502,10 +499,11 @@ class _Fold(_Writing):
                 self._difference.missing.append(entry)
         going = [entry for entry in over if entry.published and len(entry.scopes) == 1]
         fresh = [entry for entry in going if not self._is_held(entry)]
-        if fresh and self._is_too_much(going):
+        brake, at_ms = self._rules.brake, self._snapshot.at_ms
+        if fresh and (brake.is_too_much(self._scope, len(going), at_ms) or brakes.is_whole(self._manifest, going)):
             self._hold(fresh)
         elif fresh:
-            self._rules.brake.note_removed(self._scope, len(fresh), self._snapshot.at_ms)
+            brake.note_removed(self._scope, len(fresh), at_ms)
         kept = {id(entry) for entry in going if self._is_held(entry)}
         self._counts.held = len(kept)
         for entry in over:
@@ -533,10 +531,6 @@ class _Fold(_Writing):
         grace = self._rules.grace
         return known.times >= grace.absences_min and when_ms - known.since_ms >= grace.absence_ms_min
 
-    def _is_too_much(self, going: list[Entry]) -> bool:
-        at_ms = self._snapshot.at_ms
-        return self._rules.brake.is_too_much(self._scope, len(going), at_ms) or brakes.is_whole(self._manifest, going)
-
     def _hold(self, going: list[Entry]) -> None:
         """Let a person decide."""
         known = self._manifest.head.holds
@@ -550,9 +544,6 @@ class _Fold(_Writing):
         self._difference.held = going
 
     # --- what is noted of the snapshot -----------------------------------------------------------------------------
-
-    def _note_set(self) -> None:
-        self._rules.brake.note_set(self._scope, self._counts.accepted, self._snapshot.at_ms)
 
     def _replace_partial(self) -> None:
         """Note that the newest partial snapshot of the consolidated record is this one."""
