@@ -1,4 +1,4 @@
-"""A fetched bundle on this machine's disk, from where it is read twice: once to survey it, once to publish from it."""
+"""Read a fetched bundle from this machine's disk: once to scan it, once to publish from it."""
 
 import os
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ from pathlib import Path
 from streams.bundles.bundle.progress import Progress
 from streams.bundles.bundle.split import Block, split
 
-_AHEAD_BYTES = 2**14  # some resources at once, and not much for nothing where few of them are wanted
+_AHEAD_BYTES = 2**14  # read-ahead: several resources per read, little waste when only a few are needed
 
 
 class BundleFile:
     """Reads an open file; only what is asked for is in memory. Without a file it is a bundle without resources.
 
-    Every reading is progress, and raises `Unwanted` once that is given up.
+    Every read counts as progress, and raises `Unwanted` once that is given up.
     """
 
     def __init__(self, descriptor: int | None = None, progress: Progress | None = None) -> None:
