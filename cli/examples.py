@@ -16,7 +16,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "linkserver": ("linkserver --port 9000",),
     "ingress": ("ingress",),
-    "worker": ("worker", "worker links"),
+    "worker": ("worker", "worker links", "worker --resume deliveries"),
     "tail": (
         "tail",
         "tail quarantine.deliveries --no-follow",

@@ -22,6 +22,7 @@
     ├── Fatal                   streams.engine.fatal: the stage cannot go on, and the process ends
     ├── Unavailable             streams.engine.job: what the stage depends on is away, and the process ends
     ├── Interrupted             streams.engine.work.assignment: the partitions went in the middle of long work
+    │   └── Paused              streams.engine.work.pause: too much would be refused: an operator has to decide
     ├── Unlike                  streams.deliveries.level: an object is not quite as known after all
     ├── Failure                 streams.links.fetching.retry: one attempt at a link failed, with a reason
     ├── AddressRefused          streams.links.fetching.client: a link leads to an address that is not public

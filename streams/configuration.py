@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from models import topics
 from models.security import security_options
+from streams.code_version import code_version
 from streams.engine.settings import EngineSettings
 from streams.settings import StageSettings
 
@@ -34,6 +35,11 @@ def engine_settings(
         commit_interval_s=settings.commit_interval_s,
         session_timeout_s=settings.session_timeout_s,
         heartbeat_interval_s=settings.session_timeout_s / 10,
+        version=code_version(),
+        poison_share_max=settings.poison_share_max,
+        poison_records_min=settings.poison_records_min,
+        poison_window_s=settings.poison_window_s,
+        poison_watch_after_version_s=settings.poison_watch_after_version_s,
         batch_records_max=batch_records_max,
         fetch_bytes_max=settings.kafka_fetch_bytes_max,
     )

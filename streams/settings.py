@@ -46,6 +46,18 @@ class StageSettings(ProcessSettings, KafkaSettings):
         300.0, gt=0, description="A stage that makes no progress for this long is ended, and starts again."
     )
     late_after_s: float = Field(60.0, gt=0, description="A record unfinished for this long makes /ready say so.")
+    poison_share_max: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        description="More than this share of records that fail in ways nobody foresaw pauses a stage after a change of"
+        " version. 1: never.",
+    )
+    poison_records_min: int = Field(50, ge=1, description="Of fewer records within POISON_WINDOW_S no share is taken.")
+    poison_window_s: float = Field(300.0, ge=1, le=86400, description="The time in which that share is taken.")
+    poison_watch_after_version_s: float = Field(
+        3600.0, ge=0, le=30 * 86400, description="For how long a new version is watched like that. 0: not at all."
+    )
 
     def port(self, stage: str, *, alone: bool) -> int:
         """Return where the stage answers, 0 for nowhere; a stage on its own answers where the operator said."""

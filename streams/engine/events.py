@@ -1,6 +1,6 @@
 """Declares what the engine logs and counts, beside the events every stage shares."""
 
-from models.telemetry import Event, counter, histogram
+from models.telemetry import Event, counter, gauge, histogram
 
 UNREAD_EXPIRED = Event(
     "unread_records_expired",
@@ -23,6 +23,9 @@ STATE_REBUILT = Event(
     fields=("partition",),
 )
 LOST = Event("records_lost", "critical", fields=("stage", "topic", "sentence"))
+PAUSED = gauge("stage_paused", "1 while a stage whose version breaks on what it reads waits for an operator.", "stage")
+STAGE_PAUSED = Event("stage_paused", "critical", fields=("stage", "sentence"))
+STAGE_RESUMED = Event("stage_resumed", "warning", fields=("stage",))
 ACCEPTED = Event("loss_accepted", "warning", fields=("stage", "topic", "partition", "position", "start"))
 TAILS_READ = Event("output_tails_read", "info", fields=("stage", "partitions", "seconds"))
 BATCH_DONE = Event(

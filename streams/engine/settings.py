@@ -39,6 +39,13 @@ class EngineSettings:
     stuck_timeout_s: float = 300.0
     late_after_s: float = 60.0
 
+    # What runs, as `code_version` says; without one nothing is watched for poison of our own making.
+    version: str = ""
+    poison_share_max: float = 0.2
+    poison_records_min: int = 50
+    poison_window_s: float = 300.0
+    poison_watch_after_version_s: float = 3600.0
+
     state_memory_bytes_max: int = 64 * 2**20  # all local copies of the process: blocks read, changes not yet in files
 
     # Set by tests only, to see within seconds, or with few records, what takes longer in earnest.

@@ -29,7 +29,7 @@ class Writer:
 
     def begin_with(self, partition: int, changes: Changes) -> None:
         """Write these together with the next changes of this partition."""
-        self._begin_with[partition] = changes
+        self._begin_with[partition] = {**self._begin_with.get(partition, {}), **changes}
 
     async def write(
         self, partition: int, outputs: Mapping[str, Sequence[Output]], changes: Changes, *, atomic: bool = True

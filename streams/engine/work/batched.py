@@ -14,6 +14,7 @@ from streams.engine.settings import EngineSettings
 from streams.engine.work.assignment import Assignment
 from streams.engine.work.attempts import Attempts
 from streams.engine.work.counts import count_written
+from streams.engine.work.pause import Pause
 from streams.engine.work.plan import Plan, plan_batch
 
 
@@ -21,10 +22,18 @@ class Batched:
     """Writes many records in one step; a batch that was begun is finished."""
 
     def __init__(
-        self, job: BatchedJob[Any], *, state: LocalState, writer: Writer, settings: EngineSettings, attempts: Attempts
+        self,
+        job: BatchedJob[Any],
+        *,
+        state: LocalState,
+        writer: Writer,
+        settings: EngineSettings,
+        attempts: Attempts,
+        pause: Pause,
     ) -> None:
         self._job = job
         self._attempts = attempts
+        self._pause = pause
         self._state = state
         self._writer = writer
         self._settings = settings
@@ -46,6 +55,7 @@ class Batched:
                     half = len(part) // 2
                     waiting += [part[half:], part[:half]]
                     continue
+                await self._pause.before_write(partition, topic, len(part), plan.poison)
                 await self._writer.write(partition, plan.outputs, {**plan.changes, **attempt.changes})
                 attempt.written = True
             self._writer.moved(topic, partition)

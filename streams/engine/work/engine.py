@@ -24,6 +24,7 @@ from streams.engine.settings import EngineSettings
 from streams.engine.work.assignment import Assignment, Interrupted
 from streams.engine.work.attempts import Attempts
 from streams.engine.work.batched import Batched
+from streams.engine.work.pause import Pause, Paused
 from streams.engine.work.plan import check
 from streams.engine.work.positions import Batch, size
 from streams.engine.work.stepwise import Stepwise
@@ -57,6 +58,11 @@ class Engine:
             stage=settings.stage,
             stuck_timeout_s=settings.stuck_timeout_s,
         )
+        # First come first served, one per partition number: the source topics share its state and its outputs. A turn
+        # keeps its place while the stage is paused; the lane is for who writes.
+        self._places: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._lanes: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._pause = Pause(state=state, writer=self._writer, logs=logs, settings=settings, lanes=self._lanes, end=end)
         self._work = self._work_of(job)
         self._assignment = Assignment({})
         self._assignment.ended.set()
@@ -64,8 +70,6 @@ class Engine:
             state=state, writer=self._writer, sender=sender, logs=logs, topics=self.topics, settings=settings
         )
         self.unread = 0  # records in partitions of the sources beyond TOPIC_PARTITIONS, which are not read
-        # First come first served, one per partition number: the source topics share its state and its outputs.
-        self._lanes: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._turns: set[asyncio.Task[None]] = set()
 
     # --- partitions come and go ------------------------------------------------------------------------------------
@@ -75,10 +79,12 @@ class Engine:
         begun_at = time.monotonic()
         await self.check_partition_counts()
         self._writer.begin()
+        self._pause.begin()
         found = await self._takeover.examined(partitions, unread=self.unread)
         await self._attempts.assigned(partitions)
         self._assignment = Assignment(found.tails)
         await self._finish_begun(self._assignment, {source: span.end for source, span in found.spans.items()})
+        self._pause.assigned(self._assignment)
         seconds = round(time.monotonic() - begun_at, 3)
         events.TAILS_READ(stage=self._settings.stage, partitions=len(partitions), seconds=seconds)
         await self._job.assigned(partitions)
@@ -101,7 +107,7 @@ class Engine:
         self._assignment.ended.set()
         await self._job.revoked()
         for partition in self._assignment.tails:
-            async with self._lanes[partition]:
+            async with self._places[partition], self._lanes[partition]:
                 pass
 
     # --- work ------------------------------------------------------------------------------------------------------
@@ -153,7 +159,7 @@ class Engine:
     @property
     def needs_decision(self) -> str:
         """What an operator must decide before anything goes on, as a sentence; empty if nothing."""
-        return self._takeover.needs_decision
+        return self._takeover.needs_decision or self._pause.needs_decision
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -192,6 +198,7 @@ class Engine:
             "writer": self._writer,
             "settings": self._settings,
             "attempts": self._attempts,
+            "pause": self._pause,
         }
         if isinstance(job, StepwiseJob):
             return Stepwise(job, **parts)
@@ -206,11 +213,10 @@ class Engine:
 
     async def _turn(self, assignment: Assignment, partition: int, batch: Batch, done: Callable[[], None]) -> None:
         try:
-            async with self._lanes[partition]:
-                begun_at = time.monotonic()
+            async with self._places[partition]:
                 try:
-                    await self._work.process(assignment, partition, batch.records)
-                    events.BATCH_DONE(time.monotonic() - begun_at, stage=self._settings.stage)
+                    while not await self._worked(assignment, partition, batch):
+                        pass
                 except Interrupted:
                     batch.abandoned = True
                     topic = batch.records[0].topic
@@ -218,6 +224,18 @@ class Engine:
             done()
         except Exception as error:  # noqa: BLE001 - a border of the process
             self._end(error)
+
+    async def _worked(self, assignment: Assignment, partition: int, batch: Batch) -> bool:
+        """Work on a batch once the stage may; return False if that paused it: then it is to be worked on again."""
+        await self._pause.open(assignment)
+        async with self._lanes[partition]:
+            begun_at = time.monotonic()
+            try:
+                await self._work.process(assignment, partition, batch.records)
+            except Paused:
+                return False
+        events.BATCH_DONE(time.monotonic() - begun_at, stage=self._settings.stage)
+        return True
 
     async def _finish_begun(self, assignment: Assignment, ends: Mapping[LogPartition, int]) -> None:
         """Finish what a predecessor had begun, before anything else.

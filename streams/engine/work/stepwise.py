@@ -17,6 +17,7 @@ from streams.engine.settings import EngineSettings
 from streams.engine.work.assignment import Assignment, until_ended
 from streams.engine.work.attempts import Attempt, Attempts
 from streams.engine.work.counts import count_written
+from streams.engine.work.pause import Pause
 from streams.engine.work.plan import Plan, Refusal, check, refusal_of
 
 
@@ -24,10 +25,18 @@ class Stepwise:
     """Writes a step when the next one comes: the record's last step carries the position of the source."""
 
     def __init__(
-        self, job: StepwiseJob, *, state: LocalState, writer: Writer, settings: EngineSettings, attempts: Attempts
+        self,
+        job: StepwiseJob,
+        *,
+        state: LocalState,
+        writer: Writer,
+        settings: EngineSettings,
+        attempts: Attempts,
+        pause: Pause,
     ) -> None:
         self._job = job
         self._attempts = attempts
+        self._pause = pause
         self._state = state
         self._writer = writer
         self._settings = settings
@@ -59,6 +68,7 @@ class Stepwise:
                     await self._write(partition, record, unwritten, sequencer)
                     unwritten = step
                 context.pending = unwritten.changes
+        await self._pause.before_write(partition, record.topic, 1, refusals)
         moved = {**checkpoint.done_up_to(record.topic, record), **attempt.changes}
         await self._write(partition, record, unwritten._replace(changes={**unwritten.changes, **moved}), sequencer)
         self._writer.moved(record.topic, partition)

@@ -16,6 +16,7 @@ from streams.engine.log.output_tails import Tails
 from streams.engine.log.writer import Writer
 from streams.engine.work.assignment import Assignment
 from streams.engine.work.attempts import Attempts
+from streams.engine.work.pause import Pause
 from streams.engine.work.positions import Positions
 from streams.engine.work.stepwise import Stepwise
 from tests.unit.bundles.stage import SOURCE, LocalValidator, SourceRecord, bundle_of, observation, patient, record_value
@@ -84,7 +85,8 @@ async def process(raw, clock, validator):
     clock.stuck_s = lambda: health_of(positions, Restoration(), signs, clock=clock).stuck_s
     attempts = Attempts(WorkFile(None), state, writer, stage="bundles", stuck_timeout_s=STUCK_TIMEOUT_S)
     changed = settings(sources=(SOURCE,), record_bytes_max=2**25)
-    work = Stepwise(job, state=state, writer=writer, settings=changed, attempts=attempts)
+    pause = Pause(state=state, writer=writer, logs=None, settings=changed, lanes={}, end=pytest.fail)
+    work = Stepwise(job, state=state, writer=writer, settings=changed, attempts=attempts, pause=pause)
     await work.process(Assignment({0: Tails()}), 0, [record])
     return {topic: rows for (topic, _), rows in kafka.logs.items()}
 

@@ -71,3 +71,18 @@ def test_an_old_name_of_a_setting_is_told_in_the_log(command):
 )
 def test_a_wrong_setting_of_the_ingress_ends_it_before_it_serves(command, name, value, said):
     assert command("ingress", **{name: value}) == (2, "", said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--resume", "delivries"), 2, "Did you mean deliveries?"),
+        (("links", "--resume", "deliveries"), 2, "--resume runs no stage"),
+        (("--resume", "deliveries"), 3, "No Kafka took the audit record"),
+    ],
+)
+def test_a_stage_that_cannot_be_told_to_go_on_is_said(command, arguments, code, said):
+    ended, printed, found = command("worker", *arguments)
+
+    assert (ended, printed) == (code, "")
+    assert said in found
