@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from models.errors import Poison
 from streams.engine.app import create, run
 from streams.engine.job import BatchedJob, Output, Step, StepwiseJob
 from streams.engine.settings import EngineSettings
@@ -58,6 +59,17 @@ class Die(Copy):
             os.kill(os.getpid(), signal.SIGKILL)
         if record.value == b"block":
             time.sleep(3600)
+        return super().apply(record, state)
+
+
+class Thirds(Copy):
+    """A build that breaks on every third record; `odd` is the sender's mistake."""
+
+    def apply(self, record, state):
+        if record.value == b"odd":
+            raise Poison("not_json")
+        if int(record.value) % 3 == 0:
+            raise KeyError("nobody foresaw this")
         return super().apply(record, state)
 
 
@@ -139,7 +151,7 @@ def main() -> None:
             "state_dir": Path(given["state_dir"]),
         }
     )
-    jobs = {"copy": Copy, "walk": Walk, "fetch": Fetch, "list": List, "hang": Hang, "die": Die}
+    jobs = {"copy": Copy, "walk": Walk, "fetch": Fetch, "list": List, "hang": Hang, "die": Die, "thirds": Thirds}
     run(create(jobs[job](prefix), settings))
 
 
