@@ -11,6 +11,7 @@ from aiokafka.partitioner import murmur2
 from aiokafka.structs import ConsumerRecord
 
 from cli.broker.errors import Unreachable
+from cli.by_time import ByTime
 from cli.connection import administration
 from cli.topics import advice
 from models.errors import Misconfigured
@@ -51,12 +52,38 @@ async def records(
         partitions = _of_one(partitions, partition_of, settings.topic_partitions)
     async with _consumer(settings) as consumer:
         ends = await _assigned(consumer, partitions, stretch)
-        while (stretch.follow and not _is_over(stretch)) or await _is_behind(consumer, ends):
+        async for record in _backlog(consumer, ends):
+            if stretch.until_ms is None or record.timestamp < stretch.until_ms:
+                yield record
+        while stretch.follow and not _is_over(stretch):
             batches = await consumer.getmany(timeout_ms=WAIT_MS)
             # By time across partitions, so that one delivery's way through the topics reads from top to bottom.
             for record in sorted((each for batch in batches.values() for each in batch), key=lambda one: one.timestamp):
                 if stretch.until_ms is None or record.timestamp < stretch.until_ms:
                     yield record
+
+
+async def _backlog(
+    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
+) -> AsyncGenerator[ConsumerRecord, None]:
+    """Yield what lies before these ends, by time across partitions however it comes."""
+    left = {partition for partition, end in ends.items() if end and await consumer.position(partition) < end}
+    merged, late = ByTime(left), dict[TopicPartition, list[ConsumerRecord]]()
+    while left:
+        for partition, batch in (await consumer.getmany(timeout_ms=WAIT_MS)).items():
+            merged.add(partition, [record for record in batch if record.offset < ends[partition]])
+            late.setdefault(partition, []).extend(record for record in batch if record.offset >= ends[partition])
+            if merged.is_full(partition):
+                consumer.pause(partition)
+        for partition in [each for each in left if await consumer.position(each) >= ends[each]]:
+            left.discard(partition)
+            merged.close(partition)
+        for record in merged.ready():
+            yield record
+        consumer.resume(*(partition for partition in consumer.paused() if not merged.is_full(partition)))
+    for batch in late.values():
+        for record in batch:
+            yield record
 
 
 async def count(settings: KafkaSettings, topics: Sequence[str]) -> int:
@@ -131,10 +158,3 @@ async def _at(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], at
 
 def _is_over(stretch: Stretch) -> bool:
     return stretch.until_ms is not None and time.time() * 1000 >= stretch.until_ms
-
-
-async def _is_behind(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
-    for partition, end in ends.items():
-        if end and await consumer.position(partition) < end:
-            return True
-    return False

@@ -9,9 +9,14 @@ import pytest
 import pytest_asyncio
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from hypothesis import settings
 
 from cli import broker
 from models import telemetry
+
+# No test depends on how fast the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 Topics = Callable[..., Awaitable[list[str]]]
 
