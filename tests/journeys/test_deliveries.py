@@ -79,6 +79,7 @@ async def test_fifty_copies_and_retries_after_a_restart_become_one_record(servic
     patient_id = str(uuid.uuid4())
     delivery = about("medical.document-download", patient_id)
     body = samples.encode(delivery)
+    earlier = await service.metric("deliveries", "metriport_deliveries_duplicate_total")
     await asyncio.gather(*(service.deliver(body) for _ in range(50)))
     before = await service.settled(patient_id, "webhooks", "medical.document-download", "patients")
     counted = await service.metric("deliveries", "metriport_deliveries_duplicate_total")
@@ -92,7 +93,7 @@ async def test_fifty_copies_and_retries_after_a_restart_become_one_record(servic
     after = await service.settled(patient_id, "medical.document-download", "patients")
     assert len(before["medical.document-download"]) == len(after["medical.document-download"]) == 1
     # One whose acknowledgement was late went through the spool, too, and is there once more.
-    assert counted == len(before["webhooks"]) - 1 >= 49
+    assert counted - earlier == len(before["webhooks"]) - 1 >= 49
     assert await service.metric("deliveries", "metriport_deliveries_duplicate_total") == 2
     states = [value(record) for record in (before["patients"][0], after["patients"][-1])]
     assert [state["metadata"] for state in states] == [delivery["meta"]["data"]] * 2
