@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import output
+from cli import local, output
 from cli.moments import moment
 from cli.output import Json
 from cli.quarantine import deciding
 from cli.quarantine.held import Filter, Held, held
 from cli.quarantine.staleness import stale
 from models.errors import Misconfigured
-from models.settings import KafkaSettings, load
+from models.settings import KafkaSettings
 from models.stages import STAGES
 
 app = typer.Typer(help="Records that could not be processed: see, release, drop them.", no_args_is_help=True)
@@ -55,7 +55,7 @@ def list_quarantined(
     as_json: Json = False,
 ) -> None:
     """Count what waits for a decision, by stage, reason and type; exit code 1 if anything does."""
-    found = _held(stage, _filter(None, reason, kind, patient, begin, until))
+    found = _held(local.load(KafkaSettings), stage, _filter(None, reason, kind, patient, begin, until))
     groups: dict[tuple[str, str, str], list[Held]] = {}
     for one in found:
         groups.setdefault((one.stage, one.reason, one.type), []).append(one)
@@ -92,7 +92,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Name single records, without their values (`tail` shows those); exit code 1 if there is none."""
-    found = _held(stage, _filter(places, reason, kind, patient, begin, until))
+    found = _held(local.load(KafkaSettings), stage, _filter(places, reason, kind, patient, begin, until))
     rows = [
         {
             "place": one.place,
@@ -137,7 +137,8 @@ def release(
     release.
     """
     wanted = _chosen(places, reason, kind, patient, begin, until, stage=stage, everything=everything)
-    settings, found = load(KafkaSettings), _held(stage, wanted)
+    settings = local.load(KafkaSettings)
+    found = _held(settings, stage, wanted)
     obstacles = Counter(deciding.obstacle(one, named=wanted.places is not None) for one in found)
     chosen = [one for one in found if not deciding.obstacle(one, named=wanted.places is not None)]
     late = asyncio.run(stale(settings, chosen))
@@ -177,9 +178,10 @@ def drop(
     if not because.strip() or len(because) > BECAUSE_CHARS_MAX:
         raise Misconfigured(f"--because needs a reason, of {BECAUSE_CHARS_MAX} characters at most; no patient's data.")
     wanted = _chosen(places, reason, kind, patient, begin, until, stage=stage, everything=everything)
-    found = _held(stage, wanted)
+    settings = local.load(KafkaSettings)
+    found = _held(settings, stage, wanted)
     if yes and found:
-        asyncio.run(deciding.drop(load(KafkaSettings), found, because))
+        asyncio.run(deciding.drop(settings, found, because))
     if as_json:
         output.print_json({"meant": len(found), "dropped": len(found) if yes else 0})
     else:
@@ -187,10 +189,9 @@ def drop(
     raise typer.Exit(0 if found else 1)
 
 
-def _held(stage: str | None, wanted: Filter) -> list[Held]:
+def _held(settings: KafkaSettings, stage: str | None, wanted: Filter) -> list[Held]:
     if stage is not None and stage not in STAGES:
         raise Misconfigured(f"There is no stage {stage}; there are {', '.join(STAGES)}.")
-    settings = load(KafkaSettings)
     if wanted.places is not None:
         prefix = settings.topic_prefix
         named = frozenset(place if place.startswith(prefix) else prefix + place for place in wanted.places)

@@ -104,6 +104,15 @@ def test_without_the_address_of_a_kafka_a_command_says_what_to_set(run, path):
     assert "KAFKA_BOOTSTRAP_SERVERS" in said
 
 
+@pytest.mark.parametrize(
+    "path", [path for path in ASKING if path not in {"trigger", "doctor", "worker", "topics apply"}]
+)
+def test_a_command_looks_for_the_kafka_of_its_folder_where_none_is_named(run, path):
+    _, _, said = run(*path.split(), *ASKING[path], KAFKA_BOOTSTRAP_SERVERS="")
+
+    assert "no Kafka of `metriport-streams run` runs in this folder" in said
+
+
 TOO_MANY = [
     *((path, ["--no-such-option"]) for path in COMMANDS),
     *(
