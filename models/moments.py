@@ -1,8 +1,11 @@
 """Read the times that Metriport writes: ISO 8601, mostly UTC with milliseconds and `Z`, but whatever a sender has."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 NEVER = "1970-01-01T00:00:00.000Z"  # stands where a time must stand and none was told
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS_MAX = 200_000_000_000_000  # in the year 8307
 
 
 def parse(text: object, *, zoned_only: bool = False) -> datetime | None:
@@ -17,6 +20,11 @@ def parse(text: object, *, zoned_only: bool = False) -> datetime | None:
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def of_ms(since_1970_ms: int) -> datetime:
+    """Return a time of Kafka's in UTC; one that no calendar has becomes the nearest that leaves room for a deadline."""
+    return _EPOCH + timedelta(milliseconds=min(max(since_1970_ms, 0), _MS_MAX))
 
 
 def first(*texts: str | None) -> str:

@@ -19,6 +19,7 @@ from cli.output import Json
 from cli.records import Stretch, count, records
 from models import headers, topics
 from models.errors import Misconfigured
+from models.moments import of_ms
 from models.settings import CatalogueSettings
 
 TYPE = re.compile(r"[a-zA-Z][a-zA-Z0-9.-]{0,99}")
@@ -163,7 +164,7 @@ def _facts(record: ConsumerRecord, prefix: str = "", *, values: bool, known: Col
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
-        "time": datetime.fromtimestamp(record.timestamp / 1000, UTC).isoformat(timespec="milliseconds"),
+        "time": of_ms(record.timestamp).isoformat(timespec="milliseconds"),
         "key": _text(record.key) if values or _text(record.key) in known else _hidden(record.key),
         "bytes": None if record.value is None else len(record.value),
         "about": _about(record, prefix),

@@ -1,6 +1,6 @@
 """Which records of a topic are meant. Pure: what is said of a record is read from it alone."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -79,7 +79,7 @@ class Selection(BaseModel):
 def received_at(record: Received) -> datetime:
     """Return when the delivery behind a record was received; where it does not say, when Kafka took the record."""
     found = moments.parse(headers.text(record.headers, headers.RECEIVED_AT), zoned_only=True)
-    return found if found is not None else datetime.fromtimestamp(max(record.timestamp, 0) / 1000, UTC)
+    return found if found is not None else moments.of_ms(record.timestamp)
 
 
 def _is_of(record: Received, patient_id: str) -> bool:

@@ -5,7 +5,6 @@ its bytes change. Marks never expire: a delivery may be sent again after any tim
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from models import body, headers, keys, moments, telemetry, topics
@@ -155,8 +154,8 @@ class DeliveriesJob(BatchedJob[Delivery | Refused]):
 
 def _origin(record: Record, place: str, message_id: str | None) -> Origin:
     received_at = _time(headers.text(record.headers, headers.RECEIVED_AT))
-    written_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-    return Origin(place[:_HEADER_MAX], message_id, received_at or headers.timestamp(written_at), record.partition)
+    at = received_at or headers.timestamp(moments.of_ms(record.timestamp))
+    return Origin(place[:_HEADER_MAX], message_id, at, record.partition)
 
 
 def _message_id(delivery: dict[str, Any]) -> str | None:

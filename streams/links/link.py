@@ -1,6 +1,6 @@
 """Describe one link to fetch, and how it ended: the words that listing, fetching and publishing share. Pure."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -11,8 +11,6 @@ from streams.links.content_type import Kind
 
 STATE_PREFIX = b"l/"
 _ID_BYTES_MAX = 512
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TIMESTAMP_MS_MAX = 200_000_000_000_000  # in the year 8307
 
 
 class Link(msgspec.Struct, frozen=True, omit_defaults=True, rename={"early": "settled"}):
@@ -75,11 +73,6 @@ class Ended(NamedTuple):
 
     link: Link
     outcome: Outcome
-
-
-def moment(timestamp_ms: int) -> datetime:
-    """Return a time of Kafka's in UTC; one that no calendar has becomes the nearest that leaves room for a deadline."""
-    return _EPOCH + timedelta(milliseconds=min(max(timestamp_ms, 0), _TIMESTAMP_MS_MAX))
 
 
 def encode(link: Link) -> bytes:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from models import records, topics
+from models import moments, records, topics
 from models.messages import BULK_PATIENT_CREATE
 from streams.engine.log.source_header import Sequencer
 from streams.engine.work.plan import plan_batch
@@ -65,7 +65,7 @@ async def test_a_link_that_a_newer_version_listed_becomes_its_record_with_what_i
         source="metriport.x/0/7",
         index=0,
         order=7,
-        deadline=codec.moment(0),
+        deadline=moments.of_ms(0),
         expects="unknown",
         record={"messageId": "m", "type": "x", "documentId": "d-1"} | INVENTED,
         early=codec.EarlyOutcome("failed", "invented_reason"),

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from models import envelope, messages, moments, records, topics
 from models.errors import Poison
 from streams.links.fetching import address
-from streams.links.link import EarlyOutcome, Link, moment
+from streams.links.link import EarlyOutcome, Link
 from streams.links.listing import known_types, unknown_types
 from streams.links.listing.deadline import deadline
 from streams.links.listing.found import Found
@@ -37,7 +37,7 @@ def links(kind: str, value: bytes, source: Source) -> list[Link]:
         delivery: Any = message.record.model_validate_json(value)
     except ValidationError:
         raise Poison("unknown_shape") from None
-    received = moment(source.timestamp_ms)
+    received = moments.of_ms(source.timestamp_ms)
     return _listed(
         known_types.found(message.links, delivery),
         source,
@@ -58,7 +58,7 @@ def links_of_unknown(value: bytes, source: Source, key: bytes, *, count_max: int
     body, owner = unknown_types.read(value), key.decode("utf-8", "replace")
     meta = body.get("meta")
     meta = meta if isinstance(meta, dict) else {}
-    received = moment(source.timestamp_ms)
+    received = moments.of_ms(source.timestamp_ms)
     return _listed(
         unknown_types.found(body, count_max=count_max),
         source,
@@ -83,7 +83,7 @@ def topics_with_links() -> tuple[str, ...]:
 def _listed(
     found: Iterable[Found], source: Source, *, key: str, common: dict[str, Any], kind: str, sent: datetime
 ) -> list[Link]:
-    received = moment(source.timestamp_ms)
+    received = moments.of_ms(source.timestamp_ms)
     return [
         Link(
             id=f"{source.ce_id}/{each.kind}/{index}",

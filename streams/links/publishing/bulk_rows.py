@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import structs
 
+from models import moments
 from models.errors import Poison
 from models.reasons import TOO_LARGE, UNPROCESSABLE, LinksReason
 from streams.engine.fatal import where
@@ -15,7 +16,7 @@ from streams.links import events
 from streams.links.fetching import retry
 from streams.links.fetching.blobs import Blobs
 from streams.links.fetching.retry import RetryPolicy, StoreUnavailable
-from streams.links.link import Link, StoredBody, encode, moment, state_key
+from streams.links.link import Link, StoredBody, encode, state_key
 from streams.links.publishing import bulk_csv
 from streams.links.publishing.committer import tell
 from streams.links.publishing.lines import Lines
@@ -168,7 +169,7 @@ class _Result:
         return False
 
     def _numbered(self, names: tuple[str, ...], lines: list[tuple[int, bytes]], *, ragged: bool) -> list[Numbered]:
-        at, unread, outputs = moment(self.link.timestamp_ms), 0, list[Numbered]()
+        at, unread, outputs = moments.of_ms(self.link.timestamp_ms), 0, list[Numbered]()
         for number, line in lines:
             row = bulk_csv.read(names, line, ragged=ragged)
             if row is None:

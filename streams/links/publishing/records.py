@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from models import headers, keys, reasons, topics
+from models import headers, keys, moments, reasons, topics
 from models.reasons import LinksReason
 from models.records import BulkPatient, Bundle, Document, Fetched
 from streams.engine.job import Output
-from streams.links.link import Ended, Link, Outcome, moment
+from streams.links.link import Ended, Link, Outcome
 from streams.links.publishing.bulk_csv import Row
 
 HEADER_BYTES_MAX = 1024  # in quarantine, which always fits
@@ -110,7 +110,7 @@ class Records:
             ce_id=f"{hashlib.sha256(key + value).hexdigest()}/quarantine",
             source=_CE_SOURCE,
             kind="quarantine",
-            time=headers.timestamp(moment(0)),
+            time=headers.timestamp(moments.of_ms(0)),
         )
         return Output(self.quarantine, None, value, [*event, (headers.QUARANTINE_REASON, reasons.UNREADABLE.encode())])
 
@@ -124,7 +124,7 @@ def _cut(header: headers.Header) -> headers.Header:
 
 
 def _headers(link: Link, kind: str, ce_id: str, index: int, at: datetime | None) -> headers.Headers:
-    time = headers.timestamp(at or moment(link.timestamp_ms))
+    time = headers.timestamp(at or moments.of_ms(link.timestamp_ms))
     event = headers.cloud_event(ce_id=ce_id, source=_CE_SOURCE, kind=kind, time=time)
     event.append((headers.SOURCE, f"{link.source}/{index}".encode()))
     for name, field in ((headers.MESSAGE_ID, "messageId"), (headers.RECEIVED_AT, "receivedAt")):

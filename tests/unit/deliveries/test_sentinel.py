@@ -14,7 +14,10 @@ from models.schemas import schema
 from streams.deliveries.drift import Bounds
 from streams.deliveries.job import DeliveriesJob
 from streams.deliveries.sentinel import shown
+from streams.engine.log.source_header import Sequencer
+from streams.engine.work.plan import plan_batch
 from tests.unit.deliveries.stage import KNOWN, Stage, made
+from tests.unit.engine.fakes import Record
 
 CANARY = "CANARY-7f3a"
 GONE = object()
@@ -469,3 +472,18 @@ def _anything(rng, depth):
     if kind == 5:
         return [_anything(rng, depth - 1) for _ in range(rng.randrange(4))]
     return [None, True, rng.getrandbits(70), 1.5, rng.choice([*messages.TYPES, "", "text"])][kind]
+
+
+def test_no_time_that_kafka_gives_costs_a_delivery_that_differs():
+    body = samples.encode(changed(ADMIT, "payload.news", 1))
+    record = Record(0, body, b"k", "metriport.webhooks", timestamp=2**62)
+
+    plan = plan_batch(
+        DeliveriesJob("metriport.", bounds=Bounds()),
+        [record],
+        read=lambda keys: [None] * len(keys),
+        sequencer=Sequencer(record.topic, 0, {}),
+        record_bytes_max=2**20,
+    )
+
+    assert (plan.poison, len(plan.outputs["metriport.drift"])) == ([], 1)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 from obstore import put_async
 
+from models import moments
 from streams.engine.crashes.work_file import WorkFile
 from streams.links import link as codec
 from streams.links.fetching.address import AddressRules
@@ -33,7 +34,7 @@ LINK = codec.Link(
     source="metriport.x/0/7",
     index=0,
     order=7,
-    deadline=codec.moment(0),
+    deadline=moments.of_ms(0),
     expects="unknown",
     record={"messageId": "old", "type": "x", "documentId": "old"},
 )

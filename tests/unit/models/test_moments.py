@@ -41,3 +41,14 @@ def test_a_time_without_a_zone_is_none_where_a_zone_is_asked_for(text):
 )
 def test_the_first_that_is_a_time_counts_as_it_is_written(texts, found):
     assert moments.first(*texts) == found
+
+
+@pytest.mark.parametrize("since_1970_ms", [-(2**63), -1, 0, 1_700_000_000_123, 2**53, 2**63 - 1])
+def test_a_time_of_kafka_is_a_moment_whatever_it_is(since_1970_ms):
+    found = moments.of_ms(since_1970_ms)
+
+    assert datetime(1970, 1, 1, tzinfo=UTC) <= found < datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def test_a_time_of_kafka_is_exact_where_a_calendar_has_it():
+    assert moments.of_ms(1_700_000_000_123) == datetime(2023, 11, 14, 22, 13, 20, 123_000, UTC)
