@@ -12,11 +12,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from models import reasons
+from models import decisions, reasons
 
 Outcome = Literal["stored", "expired", "failed"]
 BundleKind = Literal["consolidated", "encounter", "notification"]
-REMOVALS: Literal["removals"] = "removals"
 SnapshotKind = Literal["consolidated", "encounter", "notification", "decision"]
 RowStatus = Literal["successful", "failed", "waiting"]
 # Published from a closed set; any word is read, as another version may know more.
@@ -290,7 +289,7 @@ class Held(Record):
 class RemovalDecision(Record):
     """`release.bundles`: what an operator decided about what one snapshot would have removed."""
 
-    decision: Literal["removals"] = REMOVALS
+    decision: Literal["removals"] = decisions.REMOVALS
     decision_id: str
     patient_id: str
     snapshot_id: str

@@ -1,20 +1,20 @@
 """Read a record of `release.bundles`: what an operator decided about removals that are held."""
 
-import json
-
-from models import records, topics
+from models import decisions, records, topics
 from models.errors import Poison
 from streams.engine.job import Record
 
 
 def decoded(record: Record) -> records.RemovalDecision | None:
     """Return what a record says, None if it is about something else, as the engine's; raise `Poison`."""
+    said = decisions.said(record.value)
+    if said is None:
+        raise Poison("unreadable")
+    if said["decision"] != decisions.REMOVALS:
+        return None
     try:
-        said = json.loads(record.value or b"")["decision"]
-        if isinstance(said, str) and said != records.REMOVALS:
-            return None
         found = records.RemovalDecision.model_validate_json(record.value or b"")
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, RecursionError):
         raise Poison("unreadable") from None
     if not found.patient_id:
         raise Poison("no_patient")

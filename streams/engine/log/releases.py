@@ -5,10 +5,10 @@ A released record lies in `release.<stage>` with its original key, value and hea
 for a job that says `reads_decisions`.
 """
 
-import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from models import decisions as decided
 from models import headers, reasons
 from models.errors import Poison
 from streams.engine.job import Headers, Output, Record
@@ -53,11 +53,7 @@ def handed(record: Record, decisions: str, *, reads_decisions: bool) -> Record |
         return _released(record)
     if reads_decisions:
         return record
-    try:
-        said = json.loads(record.value or b"")["decision"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise Poison(reasons.UNREADABLE) from None
-    if not isinstance(said, str):
+    if decided.said(record.value) is None:
         raise Poison(reasons.UNREADABLE)
     return None
 

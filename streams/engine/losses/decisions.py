@@ -7,12 +7,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from models import decisions
 from streams.engine.job import Record
 from streams.engine.log import checkpoint
 from streams.engine.losses.losses import Loss
 from streams.engine.ports import LogPartition, Scan
-
-ACCEPT = "accept"
 
 
 class Acceptance(NamedTuple):
@@ -24,19 +23,19 @@ class Acceptance(NamedTuple):
 
 def acceptance(record: Record) -> Acceptance | None:
     """Return what a record says, None if it is about something else."""
+    said = decisions.said(record.value)
+    if said is None or said["decision"] != decisions.ACCEPT:
+        return None
     try:
-        said = json.loads(record.value or b"")
-        if said["decision"] != ACCEPT:
-            return None
         return Acceptance(str(said["loss"]), int(said["from"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None
 
 
 def accepting(loss: Loss, start: int) -> bytes:
     """Return the value of a record that says: go on although this was lost, from this offset."""
-    said = {"decision": ACCEPT, "loss": loss.identity, "topic": loss.topic, "partition": loss.partition, "from": start}
-    return json.dumps(said).encode()
+    place = {"topic": loss.topic, "partition": loss.partition, "from": start}
+    return json.dumps({"decision": decisions.ACCEPT, "loss": loss.identity} | place).encode()
 
 
 def changes(

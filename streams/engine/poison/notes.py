@@ -5,12 +5,12 @@ The note is in the state below `\0version`; the decision is in `release.<stage>`
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
+from models import decisions
 from streams.engine.job import RESERVED, Record
 
 KEY = RESERVED + b"version"
-RESUME = "resume"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,24 +35,21 @@ class Note:
 
 
 def note_of(value: bytes | None, version: str, now_ms: int) -> Note:
-    """Return what the state says of this version; a note of another one, or none, says that it begins now."""
-    known = Note(**json.loads(value)) if value else None
-    return known if known is not None and known.version == version else Note(version=version, since_ms=now_ms)
+    """Return what the state says of this version; a note of another one, or none, says that it begins now.
+
+    What the note of a newer version says beside is left out: going back must not end at its note, again and again.
+    """
+    said = json.loads(value) if value else {}
+    if said.get("version") != version:
+        return Note(version=version, since_ms=now_ms)
+    return Note(**{field.name: said[field.name] for field in fields(Note) if field.name in said})
 
 
 def resuming() -> bytes:
     """Return the value of a record that says: go on with the version that runs."""
-    return json.dumps({"decision": RESUME}).encode()
+    return json.dumps({"decision": decisions.RESUME}).encode()
 
 
 def resumes(records: Iterable[Record]) -> bool:
     """Return whether any of these decisions lets the stage go on."""
-    return any(_decision(record) == RESUME for record in records)
-
-
-def _decision(record: Record) -> object:
-    try:
-        said = json.loads(record.value or b"")
-    except (ValueError, RecursionError):
-        return None
-    return said.get("decision") if isinstance(said, dict) else None
+    return any((decisions.said(record.value) or {}).get("decision") == decisions.RESUME for record in records)

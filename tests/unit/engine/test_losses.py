@@ -232,6 +232,12 @@ async def test_long_work_notes_what_it_read_and_wrote():
     assert checkpoint.fingerprints(process.state, 0, "in")[-1].offset == 2
 
 
-@pytest.mark.parametrize("value", [b"", b"{", b"[]", b'{"decision": "accept"}', b'{"decision": "other"}', None])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(b"", b"{", b"[]", b'{"decision": "accept"}', b'{"decision": "other"}', None),
+        *(b"[" * 100_000, b'{"decision": "accept", "loss": "x", "from": 1e999}'),
+    ],
+)
 def test_what_is_no_acceptance_is_passed_over(value):
     assert decisions.acceptance(Record(0, value)) is None

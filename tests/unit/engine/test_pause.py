@@ -1,6 +1,7 @@
 """A stage whose new version breaks on what it reads waits for an operator; what a sender made wrong stops nothing."""
 
 import asyncio
+import json
 
 import pytest
 from hypothesis import given
@@ -204,3 +205,10 @@ async def test_a_paused_stage_still_writes_what_was_listed_before():
 
     assert await process.engine.complete(0, [], {b"listed": None})
     await leave(process)
+
+
+def test_the_note_of_a_newer_version_of_the_note_is_read_and_what_it_says_beside_is_left_out():
+    note = notes.Note(version="1", since_ms=7, paused_from=3)
+    newer = json.dumps(json.loads(note.encode()) | {"more": 1}).encode()
+
+    assert notes.note_of(newer, "1", 9) == note
