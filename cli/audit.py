@@ -2,38 +2,33 @@
 
 import getpass
 import json
+import os
 import socket
 from datetime import UTC, datetime
+from typing import Any
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
-
-from cli.broker.errors import Unreachable
-from cli.connection import REQUEST_TIMEOUT_MS
+from cli.connection import decisions
 from models import headers, topics
-from models.security import client_options
 from models.settings import KafkaSettings
 
 
-async def tell(settings: KafkaSettings, command: str, says: str, *, stage: str | None) -> None:
-    """Write one record; return when Kafka has it. `says` must not say whom it is about; raise `Unreachable`."""
-    told = {
-        "at": headers.timestamp(datetime.now(UTC)),
-        "by": f"{getpass.getuser()}@{socket.gethostname()}",
-        "command": command,
-        "says": says,
-    } | ({"stage": stage} if stage is not None else {})
-    producer = AIOKafkaProducer(
-        acks="all", enable_idempotence=True, request_timeout_ms=REQUEST_TIMEOUT_MS, **client_options(settings)
-    )
-    try:
-        await producer.start()
+async def tell(settings: KafkaSettings, command: str, says: str, *, stage: str | None, **more: Any) -> None:  # noqa: ANN401 - JSON
+    """Write one record; return when Kafka has it. Nothing in it may say whom it is about. Raise `Unreachable`."""
+    told = {"at": headers.timestamp(datetime.now(UTC)), "by": operator(), "command": command, "says": says}
+    if stage is not None:
+        told["stage"] = stage
+    async with decisions(settings, what="the audit record") as producer:
         await producer.send_and_wait(
             settings.topic_prefix + topics.AUDIT,
-            json.dumps(told).encode(),
+            json.dumps(told | more).encode(),
             headers=[(headers.CONTENT_TYPE, headers.JSON)],
         )
-    except (KafkaError, TimeoutError, OSError):
-        raise Unreachable(f"No Kafka took the audit record at {settings.kafka_bootstrap_servers}.") from None
-    finally:
-        await producer.stop()
+
+
+def operator() -> str:
+    """Return who runs this, and where; a user that the machine has no name for is its number."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # an arbitrary uid of a container
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"

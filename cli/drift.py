@@ -1,21 +1,13 @@
 """What differs from what is known of Metriport's messages, added up over partitions, and what operators accept."""
 
-import getpass
-import socket
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
-
-from cli.broker.errors import Unreachable
-from cli.connection import REQUEST_TIMEOUT_MS
+from cli import audit
 from cli.records import records
-from models import acceptance, headers, known, topics
+from models import acceptance, known, topics
 from models.acceptance import Accepted, Difference
-from models.security import client_options
 from models.settings import KafkaSettings
 from models.states import Drift, DriftKind
 
@@ -37,11 +29,11 @@ class Row:
 
 async def rows(settings: KafkaSettings) -> list[Row]:
     """Return what differs, what is seen most first; raise `Unreachable`, or `Misconfigured` without such a topic."""
-    drift, audit = (settings.topic_prefix + name for name in (topics.DRIFT, topics.AUDIT))
+    drift, audited = (settings.topic_prefix + name for name in (topics.DRIFT, topics.AUDIT))
     newest, accepted = dict[bytes, Drift](), set[Accepted]()
-    async with aclosing(records(settings, [drift, audit])) as found:
+    async with aclosing(records(settings, [drift, audited])) as found:
         async for record in found:
-            if record.topic == audit:
+            if record.topic == audited:
                 accepted |= acceptance.accepted(record.value)
             elif record.value is not None:
                 newest[record.key or b""] = Drift.model_validate_json(record.value)
@@ -68,20 +60,6 @@ def added_up(found: Iterable[Drift], accepted: set[Accepted]) -> list[Row]:
 
 async def accept(settings: KafkaSettings, chosen: Sequence[Row]) -> None:
     """Tell of it in `audit`, where whoever tells differences finds it; return when Kafka has acknowledged it."""
-    told = acceptance.record(
-        [Difference(row.type, row.path, row.kind) for row in chosen],
-        at=headers.timestamp(datetime.now(UTC)),
-        by=f"{getpass.getuser()}@{socket.gethostname()}",
-    )
-    producer = AIOKafkaProducer(
-        acks="all", enable_idempotence=True, request_timeout_ms=REQUEST_TIMEOUT_MS, **client_options(settings)
-    )
-    try:
-        await producer.start()
-        await producer.send_and_wait(
-            settings.topic_prefix + topics.AUDIT, told, headers=[(headers.CONTENT_TYPE, headers.JSON)]
-        )
-    except (KafkaError, OSError):
-        raise Unreachable(f"No Kafka took it at {settings.kafka_bootstrap_servers}.") from None
-    finally:
-        await producer.stop()
+    accepted = [Difference(row.type, row.path, row.kind) for row in chosen]
+    says = f"{len(accepted)} differences from what is known are accepted"
+    await audit.tell(settings, acceptance.COMMAND, says, stage="deliveries", **acceptance.told(accepted))

@@ -10,9 +10,11 @@ from aiokafka.errors import KafkaError
 
 from cli.broker.errors import Unreachable
 from cli.connection import REQUEST_TIMEOUT_MS, administration
+from cli.topics import advice
 from models.errors import Misconfigured
 from models.security import client_options
-from models.settings import KafkaSettings
+from models.settings import KafkaSettings, StateTypesSettings, load
+from models.topics import catalogue
 from streams.engine.kafka import header_names
 
 Range = tuple[int, int]
@@ -31,24 +33,44 @@ async def cluster(settings: KafkaSettings) -> str:
 
 
 async def partitions(settings: KafkaSettings, topics: Sequence[str]) -> list[TopicPartition]:
-    """Return the partitions of these topics; raise `Misconfigured` if one is missing."""
+    """Return the partitions of these topics; raise `Misconfigured`, with what was meant, if one is missing."""
     async with administration(settings) as admin:
         described = await admin.describe_topics(list(topics))
-    if missing := sorted(topic["topic"] for topic in described if topic["error_code"]):
-        raise Misconfigured(f"There is no topic {missing[0]}; `metriport-streams topics list` shows them.")
+        if missing := sorted(topic["topic"] for topic in described if topic["error_code"]):
+            known = [each.name for each in catalogue(load(StateTypesSettings).fhir_state_types)]
+            there = await admin.list_topics()
+            raise Misconfigured(advice.no_topic(missing[0], prefix=settings.topic_prefix, catalogue=known, there=there))
+    return _partitions(described)
+
+
+async def existing(settings: KafkaSettings, topics: Sequence[str]) -> list[TopicPartition]:
+    """Return the partitions of those of these topics that are there."""
+    if not topics:
+        return []
+    async with administration(settings) as admin:
+        return _partitions(await admin.describe_topics(list(topics)))
+
+
+def _partitions(described: Iterable[Mapping[str, Any]]) -> list[TopicPartition]:
     return sorted(
-        TopicPartition(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]
+        TopicPartition(topic["topic"], part["partition"])
+        for topic in described
+        if not topic["error_code"]
+        for part in topic["partitions"]
     )
 
 
 @asynccontextmanager
-async def consumer(settings: KafkaSettings) -> AsyncGenerator[AIOKafkaConsumer, None]:
-    """Have a consumer that belongs to no group for a while; raise `Unreachable` if Kafka goes away."""
-    header_names.accept()
+async def consumer(settings: KafkaSettings, *, reset: str = "none") -> AsyncGenerator[AIOKafkaConsumer, None]:
+    """Have a consumer that belongs to no group for a while; raise `Unreachable` if Kafka goes away.
+
+    With `reset`, `earliest`, it goes on with what is there where something was deleted unread.
+    """
+    header_names.accept()  # one record of another client's making must not end the command
     client = AIOKafkaConsumer(
         enable_auto_commit=False,
         isolation_level="read_committed",
-        auto_offset_reset="none",
+        auto_offset_reset=reset,
         max_partition_fetch_bytes=PARTITION_BYTES_MAX,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         **client_options(settings),
@@ -68,6 +90,8 @@ async def spans(
     settings: KafkaSettings, places: Sequence[TopicPartition], *, begin: datetime | None = None
 ) -> dict[TopicPartition, Range]:
     """Return the offsets that these partitions hold now; with `begin`, from the first that Kafka took since then."""
+    if not places:
+        return {}
     async with consumer(settings) as client:
         client.assign(places)
         firsts, ends = await client.beginning_offsets(places), await client.end_offsets(places)

@@ -1,27 +1,18 @@
 """Reading topics as an operator does: a stretch of them, without a group, leaving no trace in Kafka."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 from aiokafka.structs import ConsumerRecord
 
-from cli.broker.errors import Unreachable
+from cli import reading
 from cli.by_time import ByTime
-from cli.connection import administration
-from cli.topics import advice
-from models.errors import Misconfigured
-from models.security import client_options
-from models.settings import KafkaSettings, StateTypesSettings, load
-from models.topics import catalogue
-from streams.engine.kafka import header_names
+from models.settings import KafkaSettings
 
 WAIT_MS = 500
-FETCH_BYTES_MAX = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +38,10 @@ async def records(
 
     With a patient's id as `partition_of`, only the partitions that hold its records are read.
     """
-    partitions = await _partitions(settings, topics)
+    partitions = await reading.partitions(settings, topics)
     if partition_of is not None:
         partitions = _of_one(partitions, partition_of, settings.topic_partitions)
-    async with _consumer(settings) as consumer:
+    async with reading.consumer(settings, reset="earliest") as consumer:
         ends = await _assigned(consumer, partitions, stretch)
         async for record in _backlog(consumer, ends):
             if stretch.until_ms is None or record.timestamp < stretch.until_ms:
@@ -88,40 +79,10 @@ async def _backlog(
 
 async def count(settings: KafkaSettings, topics: Sequence[str]) -> int:
     """Return how many records these topics hold now; of compacted ones, as many at most."""
-    partitions = await _partitions(settings, topics)
-    async with _consumer(settings) as consumer:
+    partitions = await reading.partitions(settings, topics)
+    async with reading.consumer(settings, reset="earliest") as consumer:
         begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
     return int(sum(ends.values()) - sum(begins.values()))
-
-
-@asynccontextmanager
-async def _consumer(settings: KafkaSettings) -> AsyncIterator[AIOKafkaConsumer]:
-    header_names.accept()  # one record of another client's making must not end the command
-    consumer = AIOKafkaConsumer(
-        enable_auto_commit=False,
-        max_partition_fetch_bytes=FETCH_BYTES_MAX,
-        auto_offset_reset="earliest",
-        **client_options(settings),
-    )
-    try:
-        await consumer.start()
-        yield consumer
-    except (KafkaError, TimeoutError, OSError) as problem:
-        raise Unreachable(
-            f"Kafka at {settings.kafka_bootstrap_servers} does not answer any more: {type(problem).__name__}."
-        ) from None
-    finally:
-        await consumer.stop()
-
-
-async def _partitions(settings: KafkaSettings, topics: Sequence[str]) -> list[TopicPartition]:
-    async with administration(settings) as admin:
-        described = await admin.describe_topics(list(topics))
-        if missing := sorted(topic["topic"] for topic in described if topic["error_code"]):
-            known = [each.name for each in catalogue(load(StateTypesSettings).fhir_state_types)]
-            there = await admin.list_topics()
-            raise Misconfigured(advice.no_topic(missing[0], prefix=settings.topic_prefix, catalogue=known, there=there))
-    return [TopicPartition(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]]
 
 
 def _of_one(partitions: Sequence[TopicPartition], key: bytes, count_max: int) -> list[TopicPartition]:

@@ -3,25 +3,18 @@
 A decision is a record of `release.bundles`, which the bundles stage reads. Nothing here writes into a stage's outputs.
 """
 
-import getpass
-import json
-import socket
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
-
-from cli.broker.errors import Unreachable
-from cli.connection import REQUEST_TIMEOUT_MS
+from cli import audit
+from cli.connection import decisions
 from cli.records import records
 from models import headers, topics
 from models.records import Held, RemovalDecision
-from models.security import client_options
 from models.settings import KafkaSettings
 
 TOLD_MAX = 1000
@@ -83,7 +76,7 @@ def _each(held: Held, partition: int) -> Iterable[Waiting]:
 async def decide(settings: KafkaSettings, action: Action, chosen: Sequence[Waiting]) -> None:
     """Tell of the decisions in `audit`, then write each; return when Kafka has acknowledged all."""
     decided_at = headers.timestamp(datetime.now(UTC))
-    decisions = [
+    decided = [
         RemovalDecision(
             decision_id=str(uuid.uuid4()),
             patient_id=one.patient_id,
@@ -94,12 +87,16 @@ async def decide(settings: KafkaSettings, action: Action, chosen: Sequence[Waiti
         )
         for one in chosen
     ]
-    async with _producer(settings) as producer:
-        told = json.dumps(_told(action, chosen, decisions, decided_at)).encode()
-        await producer.send_and_wait(
-            settings.topic_prefix + topics.AUDIT, told, headers=[(headers.CONTENT_TYPE, headers.JSON)]
-        )
-        for one, decision in zip(chosen, decisions, strict=True):
+    count, patients = sum(one.resources for one in chosen), len({one.patient_id for one in chosen})
+    await audit.tell(
+        settings,
+        f"fhir removals {action}",
+        f"{count} resources of {patients} patients",
+        stage="bundles",
+        decisions=[decision.decision_id for decision in decided[:TOLD_MAX]],
+    )
+    async with decisions(settings) as producer:
+        for one, decision in zip(chosen, decided, strict=True):
             about = headers.cloud_event(
                 ce_id=decision.decision_id,
                 source="metriport-streams/operator",
@@ -114,32 +111,3 @@ async def decide(settings: KafkaSettings, action: Action, chosen: Sequence[Waiti
                 partition=one.partition,
                 headers=about,
             )
-
-
-def _told(
-    action: Action, chosen: Sequence[Waiting], decisions: Sequence[RemovalDecision], decided_at: str
-) -> dict[str, Any]:
-    """Return what is told of it to whoever audits: nothing about whom it is."""
-    count, patients = sum(one.resources for one in chosen), len({one.patient_id for one in chosen})
-    return {
-        "at": decided_at,
-        "by": f"{getpass.getuser()}@{socket.gethostname()}",
-        "command": f"fhir removals {action}",
-        "stage": "bundles",
-        "says": f"{count} resources of {patients} patients",
-        "decisions": [decision.decision_id for decision in decisions[:TOLD_MAX]],
-    }
-
-
-@asynccontextmanager
-async def _producer(settings: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(
-        acks="all", enable_idempotence=True, request_timeout_ms=REQUEST_TIMEOUT_MS, **client_options(settings)
-    )
-    try:
-        await producer.start()
-        yield producer
-    except (KafkaError, OSError):
-        raise Unreachable(f"No Kafka took the decision at {settings.kafka_bootstrap_servers}.") from None
-    finally:
-        await producer.stop()

@@ -33,17 +33,9 @@ class _Audited(msgspec.Struct, tag_field="command", tag=COMMAND):
 _decode = msgspec.json.Decoder(_Audited).decode
 
 
-def record(differences: Sequence[Difference], *, at: str, by: str) -> bytes:
-    """Return what `audit` is told."""
-    told = {
-        "at": at,
-        "by": by,
-        "command": COMMAND,
-        "stage": "deliveries",
-        "says": f"{len(differences)} differences from what is known are accepted",
-        "differences": [each._asdict() for each in differences],
-    }
-    return msgspec.json.encode(told)
+def told(differences: Sequence[Difference]) -> dict[str, list[dict[str, str]]]:
+    """Return what a record of `audit` about `COMMAND` says beside what all do."""
+    return {"differences": [each._asdict() for each in differences]}
 
 
 def accepted(audited: bytes | None) -> set[Accepted]:

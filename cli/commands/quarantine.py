@@ -142,19 +142,25 @@ def release(
     obstacles = Counter(deciding.obstacle(one, named=wanted.places is not None) for one in found)
     chosen = [one for one in found if not deciding.obstacle(one, named=wanted.places is not None)]
     late = asyncio.run(stale(settings, chosen))
-    written, lost = asyncio.run(deciding.release(settings, chosen)) if yes and chosen else (0, 0)
+    done = asyncio.run(deciding.release(settings, chosen)) if yes and chosen else deciding.Released(0, 0)
     if as_json:
-        output.print_json({"meant": len(found), "releasable": len(chosen), "stale": late, "released": written})
+        output.print_json(
+            {"meant": len(found), "releasable": len(chosen), "stale": late, "released": done.written, "lost": done.lost}
+        )
     else:
         for says, count in sorted(obstacles.items()):
             if says:
                 output.say(f"{count} records {says}.")
         if late:
             output.say(f"{late} bundles are older than the newest of their patient and kind: they will end as `stale`.")
-        if lost:
-            output.fail(f"{lost} records are not whole here, and their source no longer has them (retention).")
-        output.say(f"{written} records released." if yes else f"{len(chosen)} records would be released, with --yes.")
-    raise typer.Exit(0 if chosen and not lost else 1)
+        if done.lost:
+            output.fail(
+                f"{done.lost} records were not released: their topics no longer have them, or take none so large."
+            )
+        output.say(
+            f"{done.written} records released." if yes else f"{len(chosen)} records would be released, with --yes."
+        )
+    raise typer.Exit(0 if chosen and not done.lost else 1)
 
 
 @app.command()

@@ -4,24 +4,28 @@ Nothing else is written but `audit`: a stage's inputs stay what was received, it
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple, TypeAlias
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import MessageSizeTooLargeError
 
 from cli import audit
-from cli.broker.errors import Unreachable
-from cli.connection import REQUEST_TIMEOUT_MS
-from cli.quarantine.held import DROP, Held
-from cli.reading import partitions, read, spans
+from cli.connection import decisions
+from cli.quarantine.held import Held
+from cli.reading import existing, read, spans
+from models import decisions as words
 from models import headers, topics
-from models.security import client_options
 from models.settings import KafkaSettings
 
+Place: TypeAlias = tuple[TopicPartition | None, int]
+
 ATTEMPTS_MAX = 5  # a record that failed as often is released by its own name only
+
+_GO_ON = "What it took stays decided; the same command does the rest."
 
 _POSITION = (
     headers.QUARANTINE_TOPIC,
@@ -41,55 +45,46 @@ def obstacle(one: Held, *, named: bool) -> str:
     return ""
 
 
-async def release(settings: KafkaSettings, chosen: Sequence[Held]) -> tuple[int, int]:
-    """Write these into `release.<stage>`, as they first were; return how many, and how many their source has lost.
+class Released(NamedTuple):
+    """How many records were released, and how many their source no longer has, or no topic takes any more."""
 
-    Each that was written stays released, whatever ends this; raise `Unreachable` if Kafka goes away.
+    written: int
+    lost: int
+
+
+async def release(settings: KafkaSettings, chosen: Sequence[Held]) -> Released:
+    """Write these, sorted by stage, into `release.<stage>`, as they first were.
+
+    Several that are parts of one record release that once to each stage. What was written stays released, whatever ends
+    this; raise `Unreachable` if Kafka goes away.
     """
-    written = lost = 0
     await audit.tell(settings, "quarantine release", f"{len(chosen)} records, begun", stage=_stages(chosen))
-    async with _producer(settings) as producer:
-        whole = {(_quarantine(settings, one), one.offset): one for one in chosen if one.is_whole}
-        async for one, record in _each(settings, whole):
-            await _send_release(producer, settings, one, record, record.headers)
-            written += 1
-        parts = {(one.source, one.source_offset): one for one in chosen if not one.is_whole and one.source is not None}
-        found = set[str]()
-        async for one, record in _each(settings, parts):
-            await _send_release(producer, settings, one, record, [*record.headers, *_position(one, record)])
-            found.add(one.place)
-        written += len(found)
-        lost = len({one.place for one in parts.values()}) - len(found)
+    places: dict[Place, list[Held]] = {}
+    for one in chosen:
+        at = (_quarantine(settings, one), one.offset) if one.is_whole else (one.source, one.source_offset)
+        places.setdefault(at, []).append(one)
+    written = 0
+    async with decisions(settings, then=_GO_ON) as producer, aclosing(_each(settings, places)) as found:
+        async for meant, record in found:
+            for _, (first, *others) in groupby(meant, key=lambda one: one.stage):
+                try:
+                    await _send_release(producer, settings, first, record)
+                except MessageSizeTooLargeError:
+                    continue  # its topic takes less than stands in quarantine; the others are not kept waiting
+                for other in others:
+                    await _send_drop(producer, settings, other, f"released with {first.place}")
+                written += 1 + len(others)
     await audit.tell(settings, "quarantine release", f"{written} records released", stage=_stages(chosen))
-    return written, lost
+    return Released(written, len(chosen) - written)
 
 
 async def drop(settings: KafkaSettings, chosen: Sequence[Held], because: str) -> None:
     """Write into `release.<stage>` that these are done with; they stay in quarantine. Raise `Unreachable`."""
     said = f"{len(chosen)} records dropped: {because}"
     await audit.tell(settings, "quarantine drop", said, stage=_stages(chosen))
-    async with _producer(settings) as producer:
+    async with decisions(settings, then=_GO_ON) as producer:
         for one in chosen:
-            value = {
-                "decision": DROP,
-                "place": one.place,
-                "because": because,
-                "at": headers.timestamp(datetime.now(UTC)),
-            }
-            await producer.send(
-                settings.topic_prefix + topics.release(one.stage),
-                json.dumps(value).encode(),
-                key=one.key,
-                partition=one.partition,
-                headers=[(headers.CONTENT_TYPE, headers.JSON)],
-            )
-        await producer.flush()
-
-
-def as_released(place: str, given: Sequence[headers.Header]) -> list[headers.Header]:
-    """Return the headers with which a record is released that stands at `place`, with `given`, in quarantine."""
-    kept = [header for header in given if header[0] not in {headers.RELEASED, headers.SOURCE}]
-    return [*kept, (headers.RELEASED, place.encode())]
+            await _send_drop(producer, settings, one, because)
 
 
 async def _send_release(
@@ -97,8 +92,8 @@ async def _send_release(
     settings: KafkaSettings,
     one: Held,
     record: Any,  # noqa: ANN401 - aiokafka has no types
-    given: Sequence[headers.Header],
 ) -> None:
+    given = record.headers if one.is_whole else [*record.headers, *_position(one, record)]
     await producer.send_and_wait(
         settings.topic_prefix + topics.release(one.stage),
         record.value,
@@ -108,6 +103,24 @@ async def _send_release(
     )
 
 
+async def _send_drop(producer: AIOKafkaProducer, settings: KafkaSettings, one: Held, because: str) -> None:
+    at = headers.timestamp(datetime.now(UTC))
+    value = {"decision": words.DROP, "place": one.place, "because": because, "at": at}
+    await producer.send_and_wait(
+        settings.topic_prefix + topics.release(one.stage),
+        json.dumps(value).encode(),
+        key=one.key,
+        partition=one.partition,
+        headers=[(headers.CONTENT_TYPE, headers.JSON)],
+    )
+
+
+def as_released(place: str, given: Sequence[headers.Header]) -> list[headers.Header]:
+    """Return the headers with which a record is released that stands at `place`, with `given`, in quarantine."""
+    kept = [header for header in given if header[0] not in {headers.RELEASED, headers.SOURCE}]
+    return [*kept, (headers.RELEASED, place.encode())]
+
+
 def _position(one: Held, record: Any) -> list[headers.Header]:  # noqa: ANN401 - aiokafka has no types
     """Return what quarantine said of a record that is read from its source."""
     said = (record.topic, record.partition, record.offset, record.timestamp, one.attempt)
@@ -115,25 +128,24 @@ def _position(one: Held, record: Any) -> list[headers.Header]:  # noqa: ANN401 -
 
 
 async def _each(
-    settings: KafkaSettings, wanted: Mapping[tuple[TopicPartition, int], Held]
-) -> AsyncIterator[tuple[Held, Any]]:
+    settings: KafkaSettings, wanted: Mapping[Place, list[Held]]
+) -> AsyncGenerator[tuple[list[Held], Any], None]:
     """Yield each record that still stands at one of these places, with what is wanted of it."""
-    if not wanted:
-        return
-    there = await partitions(settings, sorted({place.topic for place, _ in wanted}))
-    limits = await spans(settings, there)
+    offsets: dict[TopicPartition, list[int]] = {}
+    for place, offset in wanted:
+        if place is not None:
+            offsets.setdefault(place, []).append(offset)
+    there = await existing(settings, sorted({place.topic for place in offsets}))
+    limits = await spans(settings, [place for place in there if place in offsets])
     ranges = {
-        place: (
-            max(limits[place][0], min(offset for at, offset in wanted if at == place)),
-            min(limits[place][1], max(offset for at, offset in wanted if at == place) + 1),
-        )
-        for place in {place for place, _ in wanted} & set(limits)
+        place: (max(first, min(offsets[place])), min(end, max(offsets[place]) + 1))
+        for place, (first, end) in limits.items()
     }
     async with aclosing(read(settings, ranges)) as pieces:
         async for place, records, _ in pieces:
             for record in records:
-                if (one := wanted.get((place, record.offset))) is not None:
-                    yield one, record
+                if (meant := wanted.get((place, record.offset))) is not None:
+                    yield meant, record
 
 
 def _quarantine(settings: KafkaSettings, one: Held) -> TopicPartition:
@@ -142,24 +154,3 @@ def _quarantine(settings: KafkaSettings, one: Held) -> TopicPartition:
 
 def _stages(chosen: Sequence[Held]) -> str:
     return ",".join(sorted({one.stage for one in chosen}))
-
-
-@asynccontextmanager
-async def _producer(settings: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(
-        acks="all",
-        enable_idempotence=True,
-        max_request_size=settings.record_bytes_max + topics.QUARANTINE_ROOM_BYTES,
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-        **client_options(settings),
-    )
-    try:
-        await producer.start()
-        yield producer
-    except (KafkaError, TimeoutError, OSError) as problem:
-        raise Unreachable(
-            f"Kafka at {settings.kafka_bootstrap_servers} did not take all: {type(problem).__name__}. What it took"
-            " stays decided; the same command does the rest."
-        ) from None
-    finally:
-        await producer.stop()

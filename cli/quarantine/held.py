@@ -1,20 +1,18 @@
 """Which records stand in quarantine, and which of them an operator has decided about already. Values are not kept."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from aiokafka import TopicPartition
 
 from cli.reading import Range, partitions, read, spans
-from models import headers, reasons, topics
+from models import decisions, headers, moments, reasons, topics
 from models.errors import Misconfigured
 from models.settings import KafkaSettings
 
-DROP = "drop"
 HELD_MAX = 5_000_000  # records that one command looks at; about 2 GB
 
 # `ce_type` of what a stage itself has to say about a link or a row: no record of its sources, so no stage can read it.
@@ -96,12 +94,9 @@ def _places(record: Any) -> Iterator[str]:  # noqa: ANN401 - aiokafka has no typ
     if (released := headers.text(record.headers, headers.RELEASED)) is not None:
         yield released
         return
-    try:
-        said = json.loads(record.value or b"")
-        if said["decision"] == DROP:
-            yield str(said["place"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return
+    said = decisions.said(record.value)
+    if said is not None and said["decision"] == decisions.DROP:
+        yield str(said.get("place"))
 
 
 async def _records(settings: KafkaSettings, ranges: Mapping[TopicPartition, Range]) -> Any:  # noqa: ANN401
@@ -120,7 +115,7 @@ def _held(stage: str, record: Any) -> Held:  # noqa: ANN401 - aiokafka has no ty
         place=f"{record.topic}/{record.partition}/{record.offset}",
         partition=record.partition,
         offset=record.offset,
-        since=datetime.fromtimestamp(max(record.timestamp, 0) / 1000, UTC),
+        since=moments.of_ms(record.timestamp),
         reason=reason,
         attempt=max(_number(given, headers.QUARANTINE_ATTEMPT), 1),
         type=headers.text(given, headers.CE_TYPE) or "",

@@ -1,7 +1,5 @@
 """Makes a plan: reads what is asked about, and counts what is meant."""
 
-import getpass
-import socket
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
@@ -12,7 +10,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.partitioner import murmur2
 
-from cli import reading
+from cli import audit, reading
 from cli.reading import Range
 from cli.replay.identities import Identities, identities
 from cli.replay.plan import Plan, Span
@@ -56,7 +54,7 @@ async def make(
     return Plan(
         plan_id=uuid.uuid4().hex[:16],
         created_at=datetime.now(UTC),
-        created_by=f"{getpass.getuser()}@{socket.gethostname()}",
+        created_by=audit.operator(),
         code_version=version("metriport-streams"),
         cluster=cluster,
         topic_prefix=settings.topic_prefix,

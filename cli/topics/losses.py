@@ -3,17 +3,11 @@
 The word is written where the stage reads it, `release.<stage>`, and told in `audit`; nothing else is written.
 """
 
-import getpass
-import json
-import socket
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaProducer
-
+from cli import audit, connection
 from models import headers, topics
-from models.security import client_options
 from models.settings import KafkaSettings
 from models.stages import STAGES
 from streams.engine.kafka.reader import KafkaLogs
@@ -71,19 +65,12 @@ async def lost(reader: Reader, places: Sequence[Place]) -> list[Loss]:
 
 async def accept(settings: KafkaSettings, stage: str, loss: Loss, start: int) -> None:
     """Tell of the decision in `audit`, then write it where the stage reads it."""
-    told = {
-        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "by": f"{getpass.getuser()}@{socket.gethostname()}",
-        "command": f"topics accept {loss.topic}/{loss.partition} --from {start}",
-        "stage": stage,
-        "says": loss.says,
-    }
-    written = {topics.AUDIT: json.dumps(told).encode(), topics.release(stage): decisions.accepting(loss, start)}
-    async with AIOKafkaProducer(acks="all", **client_options(settings)) as producer:
-        for topic, value in written.items():
-            await producer.send_and_wait(
-                settings.topic_prefix + topic,
-                value,
-                partition=loss.partition,
-                headers=[(headers.CONTENT_TYPE, headers.JSON)],
-            )
+    command = f"topics accept {loss.topic}/{loss.partition} --from {start}"
+    await audit.tell(settings, command, loss.says, stage=stage)
+    async with connection.decisions(settings) as producer:
+        await producer.send_and_wait(
+            settings.topic_prefix + topics.release(stage),
+            decisions.accepting(loss, start),
+            partition=loss.partition,
+            headers=[(headers.CONTENT_TYPE, headers.JSON)],
+        )

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from cli import processes
 from cli.main import main
@@ -189,6 +190,72 @@ async def test_what_is_not_whole_in_quarantine_is_released_from_its_source(servi
 
     (record,) = await records(service, "release.deliveries", 1)
     assert (record.value, dict(record.headers)["x-own"]) == (GOOD, b"1")
+
+
+async def test_parts_of_one_record_release_it_once_and_wait_no_more(service, quarantine):
+    await send(service, "bundles", (b"{}", {}))
+    facts = {
+        "x-quarantine-topic": f"{service.prefix}bundles".encode(),
+        "x-quarantine-partition": b"1",
+        "x-quarantine-offset": b"0",
+        "x-quarantine-timestamp": b"1",
+        "x-quarantine-attempt": b"1",
+        "x-quarantine-reason": b"crashed",
+    }
+    await send(service, "quarantine.bundles", (b"one resource", facts), (b"another", facts))
+
+    code, out, _ = await quarantine("release", "--stage", "bundles", "--yes", "--json")
+
+    released = [record for record in await records(service, "release.bundles", 2) if record.value == b"{}"]
+    assert (code, json.loads(out)["released"], len(released)) == (0, 2, 1)
+    assert (await quarantine("list", "--stage", "bundles"))[0] == 0
+
+
+async def test_one_record_that_two_stages_refused_is_released_to_both(service, quarantine):
+    await send(service, "patient.admit", (GOOD, {}))
+    facts = {
+        "x-quarantine-topic": f"{service.prefix}patient.admit".encode(),
+        "x-quarantine-partition": b"1",
+        "x-quarantine-offset": b"0",
+        "x-quarantine-reason": b"too_large",
+        "x-quarantine-left-out": b"value=9",
+    }
+    await send(service, "quarantine.links", (None, facts))
+    await send(service, "quarantine.patients", (None, facts))
+
+    await quarantine("release", "--all", "--yes")
+
+    for stage in ("links", "patients"):
+        (released,) = await records(service, f"release.{stage}", 1)
+        assert released.value == GOOD
+
+
+async def test_a_record_whose_source_is_gone_is_told_and_keeps_no_other_waiting(service, quarantine):
+    gone = {
+        "x-quarantine-topic": b"no.such.topic",
+        "x-quarantine-partition": b"0",
+        "x-quarantine-offset": b"0",
+        "x-quarantine-reason": b"too_large",
+        "x-quarantine-left-out": b"value=9",
+    }
+    await send(service, "quarantine.deliveries", (None, gone))
+    await quarantined(service, GOOD)
+
+    code, out, _ = await quarantine("release", "--all", "--yes", "--json")
+
+    assert (code, json.loads(out)["released"], json.loads(out)["lost"]) == (1, 1, 1)
+
+
+async def test_a_record_too_large_for_its_topic_is_told_and_keeps_no_other_waiting(service, quarantine, admin):
+    await quarantined(service, b"x" * 100_000, GOOD)
+    topic = ConfigResource(
+        ConfigResourceType.TOPIC, f"{service.prefix}release.deliveries", {"max.message.bytes": "9000"}
+    )
+    await admin.alter_configs([topic])
+
+    code, out, _ = await quarantine("release", "--all", "--yes", "--json")
+
+    assert (code, json.loads(out)["released"], json.loads(out)["lost"]) == (1, 1, 1)
 
 
 async def test_what_is_dropped_is_listed_no_more_and_told_with_its_reason(service, quarantine):

@@ -9,7 +9,7 @@ from typing import get_args
 import obstore
 import pytest
 
-from cli import removals
+from cli import audit, connection, removals
 from cli.quarantine import deciding
 from cli.topics import losses
 from ingress.records import Delivery
@@ -244,8 +244,8 @@ _LOSS = Loss(kind="start", topic="metriport.webhooks", partition=0, position=5, 
 async def _operator(found):
     settings = KafkaSettings(kafka_bootstrap_servers="nowhere:1")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(removals, "_producer", lambda _settings: Producer(found))
-        patch.setattr(losses, "AIOKafkaProducer", lambda **_options: Producer(found))
+        for module in (audit, removals, connection):
+            patch.setattr(module, "decisions", lambda _settings, **_words: Producer(found))
         waiting = removals.Waiting("p-1", "m-1", "Observation", 3, 0)
         await removals.decide(settings, "apply", [waiting])
         await losses.accept(settings, "links", _LOSS, 3)

@@ -1,6 +1,7 @@
 """The gauge for alerts counts what differs and was accepted by nobody, in partitions of ours."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -65,7 +66,8 @@ async def service():
 
 
 def accepting(*differences):
-    return acceptance.record([Difference(*each) for each in differences], at="2026-02-01T10:00:00.000Z", by="a@b")
+    told = {"at": "2026-02-01T10:00:00.000Z", "by": "a@b", "command": acceptance.COMMAND}
+    return json.dumps(told | acceptance.told([Difference(*each) for each in differences])).encode()
 
 
 async def test_what_differs_is_counted_until_it_is_accepted(service):
